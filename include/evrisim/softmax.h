@@ -1,0 +1,54 @@
+/** @file softmax.h  Softmax over the channels of each pixel, forward.
+ *
+ *  y[c] = e^(x[c] - max x) / sum over channels of the same, summed in channel order; a NaN, or an
+ *  infinite maximum, gives NaN as the formula does. For plain rows (batch x classes) leave height
+ *  and width at 1.
+ */
+#ifndef EVRISIM_SOFTMAX_H
+#define EVRISIM_SOFTMAX_H
+
+#include "plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What to compute. Begin with EVR_SOFTMAX_DESC_INIT. */
+typedef struct evr_softmax_desc {
+  int64_t batch, channels, height, width;
+  evr_layout layout;
+} evr_softmax_desc;
+
+/** Batch, height, width 1; NHWC. */
+#define EVR_SOFTMAX_DESC_INIT { 1, 0, 1, 1, EVR_NHWC }
+
+/** Immutable, as evr_conv2d_plan. */
+typedef struct evr_softmax_plan evr_softmax_plan;
+
+/** Makes a plan; see evr_conv2d_plan_create. */
+EVR_API evr_status evr_softmax_plan_create(const evr_softmax_desc *desc,
+                                           const evr_plan_options *options,
+                                           evr_softmax_plan **plan);
+/** NULL is allowed. */
+EVR_API void evr_softmax_plan_destroy(evr_softmax_plan *plan);
+/** Name of the chosen variant, static storage; "" for NULL. */
+EVR_API const char *evr_softmax_plan_variant(const evr_softmax_plan *plan);
+
+/** Executes a plan. x == y is allowed (in place); any other overlap is EVR_OVERLAP. */
+EVR_API evr_status evr_softmax_forward(const evr_softmax_plan *plan, const float *x, float *y);
+
+/** Plan, execute, destroy. */
+EVR_API evr_status evr_softmax(const evr_softmax_desc *desc, const evr_plan_options *options,
+                               const float *x, float *y);
+
+/** As evr_conv2d_list_variants. */
+EVR_API evr_status evr_softmax_list_variants(const evr_softmax_desc *desc,
+                                             const evr_plan_options *options,
+                                             evr_variant_report *list, size_t capacity,
+                                             size_t *count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
