@@ -1,0 +1,17 @@
+/* Elementwise functions over a run of values, one definition for each instruction set. */
+#ifndef EVR_ACTIVATION_APPLY_H
+#define EVR_ACTIVATION_APPLY_H
+
+#include "evrisim/types.h"
+
+/* y[i] = activation(x[i]) for i < n; x == y is allowed. */
+void evr_activation_apply_scalar(const evr_activation *activation, const float *x, float *y,
+                                 int64_t n);
+void evr_activation_apply_avx2(const evr_activation *activation, const float *x, float *y,
+                               int64_t n);
+void evr_activation_apply_avx512(const evr_activation *activation, const float *x, float *y,
+                                 int64_t n);
+void evr_activation_apply_neon(const evr_activation *activation, const float *x, float *y,
+                               int64_t n);
+
+#endif

@@ -1,0 +1,9 @@
+/* Elementwise functions one value at a time, for the reference loops. */
+#ifndef EVR_ACTIVATION_REFERENCE_H
+#define EVR_ACTIVATION_REFERENCE_H
+
+#include "evrisim/types.h"
+
+float evr_activation_reference(const evr_activation *activation, float x);
+
+#endif

@@ -1,0 +1,108 @@
+#include "conv/problem.h"
+
+#include <inttypes.h>
+
+#include "core/check.h"
+#include "core/checked.h"
+#include "core/status.h"
+
+static const evr_window_names vertical = {"desc.in_height",       "desc.kernel_height",
+                                          "desc.stride_height",   "desc.dilation_height",
+                                          "desc.pad_top",         "desc.pad_bottom"};
+static const evr_window_names horizontal = {"desc.in_width",       "desc.kernel_width",
+                                            "desc.stride_width",   "desc.dilation_width",
+                                            "desc.pad_left",       "desc.pad_right"};
+
+static evr_window vertical_window(const evr_conv2d_desc *d) {
+  return (evr_window){d->in_height,       d->kernel_height, d->stride_height,
+                      d->dilation_height, d->pad_top,       d->pad_bottom};
+}
+
+static evr_window horizontal_window(const evr_conv2d_desc *d) {
+  return (evr_window){d->in_width,       d->kernel_width, d->stride_width,
+                      d->dilation_width, d->pad_left,     d->pad_right};
+}
+
+static evr_status check_channels(const evr_conv2d_desc *d) {
+  EVR_TRY(evr_check_at_least("desc.batch", d->batch, 1));
+  EVR_TRY(evr_check_at_least("desc.in_channels", d->in_channels, 1));
+  EVR_TRY(evr_check_at_least("desc.out_channels", d->out_channels, 1));
+  EVR_TRY(evr_check_at_least("desc.groups", d->groups, 1));
+  if (d->in_channels % d->groups != 0)
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "desc.groups is %" PRId64 ", which does not divide desc.in_channels %" PRId64,
+                    d->groups, d->in_channels);
+  if (d->out_channels % d->groups != 0)
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "desc.groups is %" PRId64 ", which does not divide desc.out_channels %" PRId64,
+                    d->groups, d->out_channels);
+  return EVR_OK;
+}
+
+static evr_status check_enums(const evr_conv2d_desc *d) {
+  EVR_TRY(evr_check_pad_mode("desc.pad_mode", d->pad_mode));
+  EVR_TRY(evr_check_layout("desc.layout", d->layout));
+  if (d->filter_layout != EVR_HWIO && d->filter_layout != EVR_OIHW)
+    return evr_fail(EVR_INVALID_ARGUMENT, "desc.filter_layout is %d, which is no evr_filter_layout",
+                    (int)d->filter_layout);
+  return evr_check_activation("desc.activation", &d->activation);
+}
+
+static evr_status count(const char *what, int64_t a, int64_t b, int64_t c, int64_t d,
+                        int64_t *result) {
+  if (evr_count_floats(a, b, c, d, result)) return EVR_OK;
+  return evr_fail(EVR_OVERFLOW,
+                  "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
+                  " floats, which do not fit",
+                  what, a, b, c, d);
+}
+
+evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc) {
+  EVR_TRY(evr_check_pointer("desc", desc));
+  const evr_conv2d_desc *d = desc;
+  EVR_TRY(check_channels(d));
+  EVR_TRY(check_enums(d));
+  const evr_window rows = vertical_window(d), columns = horizontal_window(d);
+  int64_t extent_h, padded_h, extent_w, padded_w;
+  EVR_TRY(evr_check_window(&vertical, &rows, &extent_h, &padded_h));
+  EVR_TRY(evr_check_window(&horizontal, &columns, &extent_w, &padded_w));
+  EVR_TRY(evr_check_pads(d->pad_mode, "desc.pad_top", d->pad_top, "desc.pad_bottom", d->pad_bottom,
+                         "desc.in_height", d->in_height));
+  EVR_TRY(evr_check_pads(d->pad_mode, "desc.pad_left", d->pad_left, "desc.pad_right",
+                         d->pad_right, "desc.in_width", d->in_width));
+
+  *problem = (evr_conv2d_problem){.desc = *d};
+  problem->desc.pool.kind = EVR_POOL_NONE;
+  problem->group_in = d->in_channels / d->groups;
+  problem->group_out = d->out_channels / d->groups;
+  evr_conv2d_sizes *s = &problem->sizes;
+  s->conv_height = (padded_h - extent_h) / d->stride_height + 1;
+  s->conv_width = (padded_w - extent_w) / d->stride_width + 1;
+  s->out_height = s->conv_height;
+  s->out_width = s->conv_width;
+  s->bias_count = d->out_channels;
+  EVR_TRY(count("x", d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
+  EVR_TRY(count("the weights", d->kernel_height, d->kernel_width, problem->group_in,
+                d->out_channels, &s->weights_count));
+  EVR_TRY(count("the convolution's output", d->batch, s->conv_height, s->conv_width,
+                d->out_channels, &s->y_count));
+  /* Kernels may copy padded rows or planes, so a padded image must be countable as well. */
+  int64_t padded_count;
+  EVR_TRY(count("the padded input", d->batch, padded_h, padded_w, d->in_channels, &padded_count));
+  s->residual_count = s->y_count;
+  problem->depth = d->kernel_height * d->kernel_width * problem->group_in;
+  problem->multiplies = (double)s->y_count * (double)problem->depth;
+  return EVR_OK;
+}
+
+evr_status evr_conv2d_set_padding(evr_conv2d_desc *desc, evr_padding_scheme scheme) {
+  EVR_TRY(evr_check_pointer("desc", desc));
+  evr_window rows = vertical_window(desc), columns = horizontal_window(desc);
+  EVR_TRY(evr_scheme_pads(scheme, &vertical, &rows));
+  EVR_TRY(evr_scheme_pads(scheme, &horizontal, &columns));
+  desc->pad_top = rows.before;
+  desc->pad_bottom = rows.after;
+  desc->pad_left = columns.before;
+  desc->pad_right = columns.after;
+  return EVR_OK;
+}

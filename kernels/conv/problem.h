@@ -1,0 +1,55 @@
+/* A checked convolution, as its kernels see it. */
+#ifndef EVR_CONV_PROBLEM_H
+#define EVR_CONV_PROBLEM_H
+
+#include "core/registry.h"
+#include "evrisim/conv2d.h"
+
+typedef struct evr_conv2d_problem {
+  evr_problem common;
+  evr_conv2d_desc desc;  /* pool.kind is EVR_POOL_NONE: the plan runs the pooling */
+  evr_conv2d_sizes sizes;
+  int64_t group_in;      /* input channels of a group */
+  int64_t group_out;     /* output channels of a group */
+  int64_t depth;         /* terms of one sum: kernel_height * kernel_width * group_in */
+  double multiplies;     /* multiply-adds of the whole operation */
+} evr_conv2d_problem;
+
+typedef struct evr_conv2d_call {
+  const float *x;
+  const float *weights;  /* plain; NULL where the variant packs */
+  const void *packed;    /* aligned; NULL where the variant does not pack */
+  const float *bias;     /* or NULL */
+  const float *residual; /* or NULL */
+  float *y;
+  void *workspace;       /* aligned; workspace_size bytes */
+} evr_conv2d_call;
+
+/* Checks a descriptor (but for its pool) and derives everything except common. */
+evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc);
+
+/* Where a coordinate of the padded image reads: in [0, size), or -1 for a zero. */
+static inline int64_t evr_source_pixel(int64_t at, int64_t size, evr_pad_mode mode) {
+  if (at >= 0 && at < size) return at;
+  if (mode == EVR_PAD_ZERO) return -1;
+  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : size - 1;
+  return at < 0 ? -at : 2 * (size - 1) - at;
+}
+
+/* Offset of one element of x or of a residual or output, in either layout. */
+static inline int64_t evr_offset(evr_layout layout, int64_t channels, int64_t height,
+                                 int64_t width, int64_t n, int64_t h, int64_t w, int64_t c) {
+  return layout == EVR_NHWC ? ((n * height + h) * width + w) * channels + c
+                            : ((n * channels + c) * height + h) * width + w;
+}
+
+/* Offset of one weight: ic counts within the group, oc over all groups. */
+static inline int64_t evr_weight_offset(const evr_conv2d_problem *p, int64_t kh, int64_t kw,
+                                        int64_t ic, int64_t oc) {
+  const evr_conv2d_desc *d = &p->desc;
+  return d->filter_layout == EVR_HWIO
+             ? ((kh * d->kernel_width + kw) * p->group_in + ic) * d->out_channels + oc
+             : ((oc * p->group_in + ic) * d->kernel_height + kh) * d->kernel_width + kw;
+}
+
+#endif

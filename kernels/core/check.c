@@ -1,0 +1,119 @@
+#include "core/check.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "core/checked.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+evr_status evr_check_pointer(const char *name, const void *pointer) {
+  if (pointer == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "%s is NULL", name);
+  return EVR_OK;
+}
+
+evr_status evr_check_at_least(const char *name, int64_t value, int64_t least) {
+  if (value < least)
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s is %" PRId64 "; it must be at least %" PRId64, name,
+                    value, least);
+  return EVR_OK;
+}
+
+evr_status evr_check_layout(const char *name, evr_layout layout) {
+  if (layout != EVR_NHWC && layout != EVR_NCHW)
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s is %d, which is no evr_layout", name, (int)layout);
+  return EVR_OK;
+}
+
+evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode) {
+  if (mode != EVR_PAD_ZERO && mode != EVR_PAD_REPLICATE && mode != EVR_PAD_REFLECT)
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s is %d, which is no evr_pad_mode", name, (int)mode);
+  return EVR_OK;
+}
+
+evr_status evr_check_activation(const char *name, const evr_activation *activation) {
+  if ((int)activation->kind < EVR_IDENTITY || activation->kind > EVR_GELU_TANH)
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s.kind is %d, which is no evr_activation_kind", name,
+                    (int)activation->kind);
+  const bool has_parameter =
+      activation->kind == EVR_LEAKY_RELU || activation->kind == EVR_ELU;
+  if (has_parameter && !isfinite(activation->alpha))
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s.alpha is %g; it must be finite", name,
+                    (double)activation->alpha);
+  return EVR_OK;
+}
+
+evr_status evr_check_pads(evr_pad_mode mode, const char *before_name, int64_t before,
+                          const char *after_name, int64_t after, const char *size_name,
+                          int64_t size) {
+  EVR_TRY(evr_check_at_least(before_name, before, 0));
+  EVR_TRY(evr_check_at_least(after_name, after, 0));
+  if (mode != EVR_PAD_REFLECT) return EVR_OK;
+  const bool first = before >= size;
+  if (first || after >= size)
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "%s is %" PRId64 "; reflection needs it smaller than %s, which is %" PRId64,
+                    first ? before_name : after_name, first ? before : after, size_name, size);
+  return EVR_OK;
+}
+
+evr_status evr_check_window(const evr_window_names *names, const evr_window *window,
+                            int64_t *extent, int64_t *padded) {
+  EVR_TRY(evr_check_at_least(names->in, window->in, 1));
+  EVR_TRY(evr_check_at_least(names->kernel, window->kernel, 1));
+  EVR_TRY(evr_check_at_least(names->stride, window->stride, 1));
+  EVR_TRY(evr_check_at_least(names->dilation, window->dilation, 1));
+  EVR_TRY(evr_check_at_least(names->before, window->before, 0));
+  EVR_TRY(evr_check_at_least(names->after, window->after, 0));
+  int64_t reach;
+  if (!evr_multiply(window->dilation, window->kernel - 1, &reach) || !evr_sum(reach, 1, extent))
+    return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " times %s %" PRId64 " does not fit",
+                    names->dilation, window->dilation, names->kernel, window->kernel);
+  if (!evr_sum(window->in, window->before, padded) || !evr_sum(*padded, window->after, padded))
+    return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " plus its pads %" PRId64 " and %" PRId64
+                    " does not fit", names->in, window->in, window->before, window->after);
+  if (*extent > *padded)
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "%s is %" PRId64 " with %s %" PRId64 ", so it spans %" PRId64
+                    ", more than the padded input of %" PRId64,
+                    names->kernel, window->kernel, names->dilation, window->dilation, *extent,
+                    *padded);
+  return EVR_OK;
+}
+
+evr_status evr_scheme_pads(evr_padding_scheme scheme, const evr_window_names *names,
+                           evr_window *window) {
+  if (scheme != EVR_VALID && scheme != EVR_SAME_UPPER && scheme != EVR_SAME_LOWER)
+    return evr_fail(EVR_INVALID_ARGUMENT, "scheme is %d, which is no evr_padding_scheme",
+                    (int)scheme);
+  EVR_TRY(evr_check_at_least(names->in, window->in, 1));
+  EVR_TRY(evr_check_at_least(names->kernel, window->kernel, 1));
+  EVR_TRY(evr_check_at_least(names->stride, window->stride, 1));
+  EVR_TRY(evr_check_at_least(names->dilation, window->dilation, 1));
+  window->before = window->after = 0;
+  if (scheme == EVR_VALID) return EVR_OK;
+  /* The last window starts at (ceil(in / stride) - 1) stride; what it reaches beyond the input is
+   * the padding. */
+  const int64_t last = (window->in - 1) / window->stride * window->stride;
+  int64_t reach, end;
+  if (!evr_multiply(window->dilation, window->kernel - 1, &reach) || !evr_sum(last, reach, &end) ||
+      !evr_sum(end, 1, &end))
+    return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " times %s %" PRId64 " does not fit",
+                    names->dilation, window->dilation, names->kernel, window->kernel);
+  const int64_t total = evr_max(end - window->in, 0);
+  window->before = scheme == EVR_SAME_LOWER ? total - total / 2 : total / 2;
+  window->after = total - window->before;
+  return EVR_OK;
+}
+
+evr_status evr_check_buffers(const evr_buffer *buffers, int count) {
+  for (int i = 0; i < count; i++)
+    for (int j = 0; j < i; j++) {
+      const evr_buffer *a = &buffers[i], *b = &buffers[j];
+      if ((a->written || b->written) && evr_overlap(a->start, a->bytes, b->start, b->bytes))
+        return evr_fail(EVR_OVERLAP, "%s overlaps %s", a->written ? a->name : b->name,
+                        a->written ? b->name : a->name);
+    }
+  return EVR_OK;
+}

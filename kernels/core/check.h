@@ -1,0 +1,54 @@
+/* Checks of public arguments that several operations make. Each records a sentence and returns a
+ * status; field names are given as the caller wrote them ("desc.in_height"). */
+#ifndef EVR_CORE_CHECK_H
+#define EVR_CORE_CHECK_H
+
+#include "evrisim/status.h"
+
+/* Returns from the calling function unless the check passed. */
+#define EVR_TRY(check)                              \
+  do {                                              \
+    const evr_status status_ = (check);             \
+    if (status_ != EVR_OK) return status_;          \
+  } while (0)
+
+evr_status evr_check_pointer(const char *name, const void *pointer);
+evr_status evr_check_at_least(const char *name, int64_t value, int64_t least);
+evr_status evr_check_layout(const char *name, evr_layout layout);
+evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode);
+evr_status evr_check_activation(const char *name, const evr_activation *activation);
+
+/* One direction of a padded image. Reflection needs pads smaller than the image. */
+evr_status evr_check_pads(evr_pad_mode mode, const char *before_name, int64_t before,
+                          const char *after_name, int64_t after, const char *size_name,
+                          int64_t size);
+
+/* A sliding window in one direction of an image. */
+typedef struct evr_window_names {
+  const char *in, *kernel, *stride, *dilation, *before, *after;
+} evr_window_names;
+typedef struct evr_window {
+  int64_t in, kernel, stride, dilation, before, after;
+} evr_window;
+
+/* Checks each size, computes the extent dilation (kernel - 1) + 1 of the window and the padded size
+ * of the image, and refuses a window larger than that. */
+evr_status evr_check_window(const evr_window_names *names, const evr_window *window,
+                            int64_t *extent, int64_t *padded);
+
+/* Pads of one direction for a scheme (TensorFlow's and ONNX's SAME). */
+evr_status evr_scheme_pads(evr_padding_scheme scheme, const evr_window_names *names,
+                           evr_window *window);
+
+/* A buffer of one call, for evr_check_buffers. */
+typedef struct evr_buffer {
+  const char *name;
+  const void *start;
+  size_t bytes;
+  bool written;
+} evr_buffer;
+
+/* Refuses two buffers that share a byte where one of them is written. NULL buffers are skipped. */
+evr_status evr_check_buffers(const evr_buffer *buffers, int count);
+
+#endif

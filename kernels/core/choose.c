@@ -1,0 +1,175 @@
+#include "core/choose.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cpu.h"
+#include "core/environment.h"
+#include "core/memory.h"
+#include "core/status.h"
+
+#define MOST_THREADS 4096
+
+/* Starting threads costs about as much as this much arithmetic on one: less is done serially. */
+#define WORK_WORTH_A_THREAD 1.0e6
+
+static const evr_plan_options default_options = EVR_PLAN_OPTIONS_INIT;
+
+evr_status evr_settings_get(const evr_plan_options *options, evr_settings *settings) {
+  const evr_plan_options *o = options != NULL ? options : &default_options;
+  evr_environment environment;
+  evr_status result = evr_environment_get(&environment);
+  if (result != EVR_OK) return result;
+  if (o->math != EVR_MATH_STANDARD && o->math != EVR_MATH_EXACT)
+    return evr_fail(EVR_INVALID_ARGUMENT, "options.math is %d, which is no evr_math",
+                    (int)o->math);
+  if (strcmp(evr_isa_name(o->max_isa), "unknown") == 0)
+    return evr_fail(EVR_INVALID_ARGUMENT, "options.max_isa is %d, which is no evr_isa",
+                    (int)o->max_isa);
+  if (o->num_threads < 0 || o->num_threads > MOST_THREADS)
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "options.num_threads is %d; it must be from 0 (default) to %d", o->num_threads,
+                    MOST_THREADS);
+  result = evr_check_allocator(&o->allocator);
+  if (result != EVR_OK) return result;
+
+  *settings = (evr_settings){.math = o->math,
+                             .max_isa = evr_cpu()->isa,
+                             .isa_limit = "this CPU",
+                             .allocator = o->allocator,
+                             .pool = o->thread_pool};
+  if (o->max_isa != EVR_ISA_ANY && o->max_isa < settings->max_isa) {
+    settings->max_isa = o->max_isa;
+    settings->isa_limit = "options.max_isa";
+  }
+  if (environment.max_isa != EVR_ISA_ANY && environment.max_isa < settings->max_isa) {
+    settings->max_isa = environment.max_isa;
+    settings->isa_limit = "EVR_MAX_ISA";
+  }
+  settings->variant = o->variant;
+  settings->variant_is_option = o->variant != NULL;
+  if (o->variant == NULL && environment.variant[0] != '\0') {
+    memcpy(settings->environment_variant, environment.variant, sizeof environment.variant);
+    settings->variant = settings->environment_variant;
+  }
+  settings->threads = o->num_threads > 0             ? o->num_threads
+                      : environment.num_threads > 0 ? environment.num_threads
+                                                    : evr_default_threads(&o->thread_pool);
+  return EVR_OK;
+}
+
+void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work) {
+  const double worth = work / WORK_WORTH_A_THREAD;
+  const int threads = worth < 2.0                   ? 1
+                      : worth < settings->threads ? (int)worth
+                                                    : settings->threads;
+  *problem = (evr_problem){settings->math, {settings->pool, threads}};
+}
+
+bool evr_variant_is_called(const evr_variant *variant, const char *name) {
+  const size_t length = strlen(name);
+  if (strncmp(variant->name, name, length) != 0) return false;
+  return variant->name[length] == '\0' ||
+         (variant->name[length] == '-' &&
+          strcmp(variant->name + length + 1, evr_isa_name(variant->isa)) == 0);
+}
+
+/* Whether the variant can run; a refusal writes its reason. */
+static bool usable(const evr_variant *variant, const evr_settings *settings, const void *problem,
+                   char *reason) {
+  if (variant->isa > settings->max_isa) {
+    snprintf(reason, EVR_REASON_SIZE, "needs %s, and %s allows %s at most",
+             evr_isa_name(variant->isa), settings->isa_limit, evr_isa_name(settings->max_isa));
+    return false;
+  }
+  if ((variant->math & EVR_SERVES(settings->math)) == 0) {
+    snprintf(reason, EVR_REASON_SIZE, "does not keep the promise of this math mode");
+    return false;
+  }
+  return variant->kernel->accepts == NULL || variant->kernel->accepts(problem, reason);
+}
+
+/* The forced name only binds an operation that has it when it comes from the environment, where one
+ * name stands for all operations. */
+static evr_status check_forced(evr_operation operation, const evr_settings *settings,
+                               const char **forced) {
+  *forced = NULL;
+  if (settings->variant == NULL) return EVR_OK;
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++)
+    if (registry[i].operation == operation &&
+        evr_variant_is_called(&registry[i], settings->variant)) {
+      *forced = settings->variant;
+      return EVR_OK;
+    }
+  if (!settings->variant_is_option) return EVR_OK;
+  return evr_fail(EVR_UNKNOWN_NAME, "options.variant is \"%.60s\"; %s has no variant of that name",
+                  settings->variant, evr_operation_name(operation));
+}
+
+/* Where forced, a refusal's reason is left in reason. */
+static const evr_variant *cheapest(evr_operation operation, const evr_settings *settings,
+                                   const void *problem, const char *forced, char *reason) {
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  const evr_variant *best = NULL;
+  double least = 0.0;
+  for (size_t i = 0; i < rows; i++) {
+    const evr_variant *variant = &registry[i];
+    if (variant->operation != operation) continue;
+    if (forced != NULL && !evr_variant_is_called(variant, forced)) continue;
+    if (!usable(variant, settings, problem, reason)) continue;
+    const double cost = variant->kernel->cost(problem);
+    if (best == NULL || cost < least) {
+      best = variant;
+      least = cost;
+    }
+  }
+  return best;
+}
+
+evr_status evr_choose(evr_operation operation, const evr_settings *settings, const void *problem,
+                      const evr_variant **chosen) {
+  const char *forced;
+  const evr_status result = check_forced(operation, settings, &forced);
+  if (result != EVR_OK) return result;
+  char reason[EVR_REASON_SIZE] = "";
+  *chosen = cheapest(operation, settings, problem, forced, reason);
+  if (*chosen == NULL)
+    return evr_fail(EVR_UNSUPPORTED, "%s is \"%.60s\", which cannot serve here: %s",
+                    settings->variant_is_option ? "options.variant" : "EVR_VARIANT", forced,
+                    reason);
+  return EVR_OK;
+}
+
+evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
+                             const void *problem, evr_variant_report *list, size_t capacity,
+                             size_t *count) {
+  if (count == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "count is NULL");
+  if (list == NULL && capacity > 0)
+    return evr_fail(EVR_INVALID_ARGUMENT, "list is NULL while capacity is %zu", capacity);
+  const char *forced;
+  const evr_status result = check_forced(operation, settings, &forced);
+  if (result != EVR_OK) return result;
+  char reason[EVR_REASON_SIZE];
+  const evr_variant *chosen = cheapest(operation, settings, problem, forced, reason);
+  size_t rows, written = 0, found = 0;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++) {
+    const evr_variant *variant = &registry[i];
+    if (variant->operation != operation) continue;
+    found++;
+    if (written == capacity) continue;
+    evr_variant_report *report = &list[written++];
+    *report = (evr_variant_report){.name = variant->name, .isa = variant->isa};
+    report->accepted = usable(variant, settings, problem, report->reason);
+    if (report->accepted) {
+      report->cost = variant->kernel->cost(problem);
+      report->chosen = variant == chosen;
+      report->reason[0] = '\0';
+    }
+  }
+  *count = found;
+  return EVR_OK;
+}

@@ -1,0 +1,40 @@
+/* From options and the environment to one variant. */
+#ifndef EVR_CORE_CHOOSE_H
+#define EVR_CORE_CHOOSE_H
+
+#include "core/registry.h"
+
+/* Options and environment, checked and merged. */
+typedef struct evr_settings {
+  evr_math math;
+  evr_isa max_isa;        /* never EVR_ISA_ANY: the lowest of CPU, options and environment */
+  const char *isa_limit;  /* who set max_isa, for sentences */
+  const char *variant;    /* forced name or family, or NULL */
+  bool variant_is_option; /* forced by the caller rather than the environment */
+  int threads;            /* at least 1 */
+  evr_allocator allocator;
+  evr_thread_pool pool;
+  char environment_variant[64];
+} evr_settings;
+
+/* options NULL: defaults. */
+evr_status evr_settings_get(const evr_plan_options *options, evr_settings *settings);
+
+/* Fills in the part of a problem that does not depend on the operation. work is the arithmetic in
+ * floating-point operations (or bytes moved, for what only moves data): the threads that it is
+ * worth are used, and no more. */
+void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work);
+
+/* Whether name is the variant's name or its family. */
+bool evr_variant_is_called(const evr_variant *variant, const char *name);
+
+/* The accepted variant of least cost, or the forced one. problem is the operation's own type. */
+evr_status evr_choose(evr_operation operation, const evr_settings *settings, const void *problem,
+                      const evr_variant **chosen);
+
+/* The answer of ..._list_variants. */
+evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
+                             const void *problem, evr_variant_report *list, size_t capacity,
+                             size_t *count);
+
+#endif

@@ -1,0 +1,67 @@
+/* CPUID and XGETBV (Intel SDM volume 2, CPUID; volume 1, 13.3). Feature bits only, never model
+ * numbers: virtual machines mask features that the model has. */
+#include <cpuid.h>
+#include <string.h>
+
+#include "core/cpu_features.h"
+
+static uint64_t xcr0(void) {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static void copy_model(char model[64]) {
+  unsigned words[12];
+  if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u) return;
+  for (unsigned leaf = 0; leaf < 3; leaf++)
+    __get_cpuid(0x80000002u + leaf, &words[4 * leaf], &words[4 * leaf + 1], &words[4 * leaf + 2],
+                &words[4 * leaf + 3]);
+  memcpy(model, words, sizeof words);
+  model[sizeof words] = '\0';
+  size_t start = 0, end = strlen(model);
+  while (model[start] == ' ') start++;
+  while (end > start && model[end - 1] == ' ') end--;
+  memmove(model, model + start, end - start);
+  model[end - start] = '\0';
+}
+
+int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATURES]) {
+  unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d)) {
+    memcpy(cpu->vendor, &b, 4);
+    memcpy(cpu->vendor + 4, &d, 4);
+    memcpy(cpu->vendor + 8, &c, 4);
+  }
+  copy_model(cpu->model);
+  a = b = c = d = 0;
+  __get_cpuid(1, &a, &b, &c, &d);
+  const unsigned c1 = c;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) b7 = b;
+  const uint64_t state = c1 & bit_OSXSAVE ? xcr0() : 0;
+  const struct {
+    const char *name;
+    bool present;
+    evr_isa isa;
+  } asked[] = {
+      {"avx", c1 & bit_AVX, EVR_ISA_AVX2},
+      {"fma", c1 & bit_FMA, EVR_ISA_AVX2},
+      {"avx2", b7 & bit_AVX2, EVR_ISA_AVX2},
+      {"os-ymm", (state & 0x06) == 0x06, EVR_ISA_AVX2},
+      {"avx512f", b7 & bit_AVX512F, EVR_ISA_AVX512},
+      {"avx512bw", b7 & bit_AVX512BW, EVR_ISA_AVX512},
+      {"avx512cd", b7 & bit_AVX512CD, EVR_ISA_AVX512},
+      {"avx512dq", b7 & bit_AVX512DQ, EVR_ISA_AVX512},
+      {"avx512vl", b7 & bit_AVX512VL, EVR_ISA_AVX512},
+      {"os-zmm", (state & 0xe6) == 0xe6, EVR_ISA_AVX512},
+  };
+  const int count = sizeof asked / sizeof asked[0];
+  bool avx2 = true, avx512 = true;
+  for (int i = 0; i < count; i++) {
+    features[i] = (evr_cpu_feature){asked[i].name, asked[i].present};
+    if (!asked[i].present && asked[i].isa == EVR_ISA_AVX2) avx2 = false;
+    if (!asked[i].present) avx512 = false;
+  }
+  cpu->isa = avx512 ? EVR_ISA_AVX512 : avx2 ? EVR_ISA_AVX2 : EVR_ISA_SCALAR;
+  return count;
+}

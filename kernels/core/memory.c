@@ -1,0 +1,37 @@
+#include "core/memory.h"
+
+#include <stdlib.h>
+
+#include "core/status.h"
+
+evr_status evr_check_allocator(const evr_allocator *allocator) {
+  if ((allocator->allocate == NULL) != (allocator->release == NULL))
+    return evr_fail(EVR_INVALID_ARGUMENT,
+                    "options.allocator.%s is NULL while the other function is set; give both or "
+                    "neither",
+                    allocator->allocate == NULL ? "allocate" : "release");
+  return EVR_OK;
+}
+
+void *evr_allocate(const evr_allocator *allocator, size_t size) {
+  if (size > (size_t)PTRDIFF_MAX) return NULL;
+  /* aligned_alloc wants a multiple of the alignment, and an empty request must not give NULL. */
+  const size_t whole = size == 0 ? EVR_ALIGNMENT : (size + EVR_ALIGNMENT - 1) & ~(EVR_ALIGNMENT - 1);
+  if (allocator->allocate != NULL)
+    return allocator->allocate(allocator->user, whole, EVR_ALIGNMENT);
+  return aligned_alloc(EVR_ALIGNMENT, whole);
+}
+
+void evr_release(const evr_allocator *allocator, void *memory) {
+  if (memory == NULL) return;
+  if (allocator->release != NULL)
+    allocator->release(allocator->user, memory);
+  else
+    free(memory);
+}
+
+bool evr_overlap(const void *a, size_t a_size, const void *b, size_t b_size) {
+  if (a == NULL || b == NULL || a_size == 0 || b_size == 0) return false;
+  const uintptr_t a_start = (uintptr_t)a, b_start = (uintptr_t)b;
+  return a_start < b_start ? b_start - a_start < a_size : a_start - b_start < b_size;
+}

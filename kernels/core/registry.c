@@ -1,0 +1,65 @@
+#include "core/registry.h"
+
+#include "core/choose.h"
+
+/* Rows for each instruction set of this build, best first. */
+#if defined(EVR_BUILD_AVX512)
+#define AVX512(...) {__VA_ARGS__},
+#else
+#define AVX512(...)
+#endif
+#if defined(EVR_BUILD_AVX2)
+#define AVX2(...) {__VA_ARGS__},
+#else
+#define AVX2(...)
+#endif
+#if defined(EVR_BUILD_NEON)
+#define NEON(...) {__VA_ARGS__},
+#else
+#define NEON(...)
+#endif
+
+/* One row an instruction set, all with one template. */
+#define ROWS(operation, method, kernel)                                                       \
+  AVX512(method "-avx512", operation, EVR_ISA_AVX512, EVR_SERVES_ALL, &kernel##_avx512)       \
+  AVX2(method "-avx2", operation, EVR_ISA_AVX2, EVR_SERVES_ALL, &kernel##_avx2)               \
+  NEON(method "-neon", operation, EVR_ISA_NEON, EVR_SERVES_ALL, &kernel##_neon)               \
+  {method "-scalar", operation, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel##_scalar},
+
+#define REFERENCE(operation, kernel) \
+  {"reference", operation, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+
+/* Instruction sets that this build lacks leave their declaration unused, which costs nothing. */
+#define DECLARE(kernel) \
+  extern const evr_kernel kernel##_avx512, kernel##_avx2, kernel##_neon, kernel##_scalar
+
+
+extern const evr_kernel evr_conv2d_reference;
+
+static const evr_variant registry[] = {
+    REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
+};
+
+const evr_variant *evr_registry(size_t *count) {
+  *count = sizeof registry / sizeof registry[0];
+  return registry;
+}
+
+bool evr_variant_name_known(const char *name) {
+  for (size_t i = 0; i < sizeof registry / sizeof registry[0]; i++)
+    if (evr_variant_is_called(&registry[i], name)) return true;
+  return false;
+}
+
+const char *evr_operation_name(evr_operation operation) {
+  switch (operation) {
+    case EVR_OP_CONV2D: return "conv2d";
+    case EVR_OP_POOL2D: return "pool2d";
+    case EVR_OP_ACTIVATION: return "activation";
+    case EVR_OP_SOFTMAX: return "softmax";
+    case EVR_OP_DENSE: return "dense";
+    case EVR_OP_PAD2D: return "pad2d";
+    case EVR_OPERATIONS: break;
+  }
+  return "unknown operation";
+}

@@ -1,0 +1,65 @@
+/* The variants of every operation, in one table that the library, the tests and the benchmark
+ * walk. A new variant is one source and one row in registry.c. */
+#ifndef EVR_CORE_REGISTRY_H
+#define EVR_CORE_REGISTRY_H
+
+#include "core/threads.h"
+#include "evrisim/plan.h"
+
+typedef enum evr_operation {
+  EVR_OP_CONV2D,
+  EVR_OP_POOL2D,
+  EVR_OP_ACTIVATION,
+  EVR_OP_SOFTMAX,
+  EVR_OP_DENSE,
+  EVR_OP_PAD2D,
+  EVR_OPERATIONS /* how many there are */
+} evr_operation;
+
+const char *evr_operation_name(evr_operation operation); /* "conv2d", ... */
+
+#define EVR_REASON_SIZE sizeof(((evr_variant_report *)0)->reason)
+
+/* The first member of every problem (conv/problem.h, ...): what does not depend on the operation. */
+typedef struct evr_problem {
+  evr_math math;
+  evr_parallel parallel; /* threads is what the work is worth, at most what was asked for */
+} evr_problem;
+
+/* The functions of a variant. problem is the operation's own type (evr_conv2d_problem, ...), already
+ * checked; call is the buffers of one execution (evr_conv2d_call, ...), also checked. */
+typedef struct evr_kernel {
+  /* Whether the variant can serve; where not, a reason of at most EVR_REASON_SIZE bytes.
+   * NULL: always. */
+  bool (*accepts)(const void *problem, char *reason);
+  /* Estimated nanoseconds, for ordering. */
+  double (*cost)(const void *problem);
+  /* Bytes of packed weights; NULL or 0: weights are read as they are. Saturating (checked.h). */
+  size_t (*packed_size)(const void *problem);
+  /* Bytes of scratch beside packed weights; NULL: none. Saturating. */
+  size_t (*workspace_size)(const void *problem);
+  /* weights as the descriptor lays them out; packed is aligned to EVR_ALIGNMENT. */
+  void (*pack)(const void *problem, const float *weights, void *packed);
+  void (*forward)(const void *problem, const void *call);
+} evr_kernel;
+
+typedef struct evr_variant {
+  const char *name; /* method-instruction set, or "reference" */
+  evr_operation operation;
+  evr_isa isa;   /* level needed */
+  unsigned math; /* modes it may serve: a sum of EVR_SERVES(mode) */
+  const evr_kernel *kernel;
+} evr_variant;
+
+#define EVR_SERVES(mode) (1u << (mode))
+/* What keeps the canonical order of the sum keeps every promise. */
+#define EVR_SERVES_ALL (EVR_SERVES(EVR_MATH_STANDARD) | EVR_SERVES(EVR_MATH_EXACT))
+
+/* The table: within an operation, preferred ones first, the reference last. */
+const evr_variant *evr_registry(size_t *count);
+
+/* Whether name is a variant, or a family of variants ("direct" of "direct-avx2"), of some
+ * operation. */
+bool evr_variant_name_known(const char *name);
+
+#endif

@@ -1,0 +1,24 @@
+/* Work cut into tasks, run by OpenMP or the caller's thread pool. */
+#ifndef EVR_CORE_THREADS_H
+#define EVR_CORE_THREADS_H
+
+#include "evrisim/plan.h"
+
+typedef struct evr_parallel {
+  evr_thread_pool pool; /* run NULL: OpenMP */
+  int threads;          /* at least 1 */
+} evr_parallel;
+
+/* task counts from 0; slot is below parallel->threads and no two tasks with one slot run at the
+ * same time, so a slot may own scratch memory. */
+typedef void evr_task(void *argument, int64_t task, int slot);
+
+/* Runs tasks 0 .. tasks - 1, handed out in order to whichever slot is free, and waits for all.
+ * Tasks must write disjoint outputs, so that the result does not depend on who runs what. */
+void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body,
+                      void *argument);
+
+/* What the machine or OpenMP offers by default; at least 1. */
+int evr_default_threads(const evr_thread_pool *pool);
+
+#endif

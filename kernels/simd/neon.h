@@ -1,0 +1,78 @@
+/* The vocabulary of simd.h for AArch64 Advanced SIMD: four lanes, thirty-two registers. */
+#if !defined(__aarch64__) || !defined(__ARM_NEON)
+#error "neon.h needs AArch64 with Advanced SIMD"
+#endif
+#include <arm_neon.h>
+
+#define EVR_SUFFIX neon
+#define EVR_ISA EVR_ISA_NEON
+#define EVR_LANES 4
+
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+typedef uint32x4_t vm; /* all bits of a true lane are set */
+
+EVR_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
+EVR_INLINE void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+/* No masked accesses here: a short one goes through the stack, which only tails do. */
+EVR_INLINE vf vf_load_n(const float *p, int64_t n) {
+  float lanes[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+  memcpy(lanes, p, (size_t)n * sizeof *p);
+  return vld1q_f32(lanes);
+}
+EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
+  float lanes[4];
+  vst1q_f32(lanes, a);
+  memcpy(p, lanes, (size_t)n * sizeof *p);
+}
+EVR_INLINE vf vf_set1(float a) { return vdupq_n_f32(a); }
+EVR_INLINE vf vf_zero(void) { return vdupq_n_f32(0.0f); }
+EVR_INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+EVR_INLINE vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+EVR_INLINE vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+EVR_INLINE vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+EVR_INLINE vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+EVR_INLINE vf vf_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+EVR_INLINE vf vf_greater(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+EVR_INLINE vf vf_smaller(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+
+EVR_INLINE vi vf_bits(vf a) { return vreinterpretq_s32_f32(a); }
+EVR_INLINE vf vi_as_vf(vi a) { return vreinterpretq_f32_s32(a); }
+EVR_INLINE vf vf_abs(vf a) { return vabsq_f32(a); }
+EVR_INLINE vf vf_neg(vf a) { return vnegq_f32(a); }
+EVR_INLINE vf vf_copysign(vf size, vf sign) {
+  return vbslq_f32(vdupq_n_u32(0x80000000u), sign, size);
+}
+
+EVR_INLINE vm vf_lt(vf a, vf b) { return vcltq_f32(a, b); }
+EVR_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
+EVR_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
+EVR_INLINE vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
+EVR_INLINE vm vf_is_nan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
+EVR_INLINE vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
+EVR_INLINE vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
+EVR_INLINE vm vm_andnot(vm a, vm b) { return vbicq_u32(a, b); } /* a and not b */
+EVR_INLINE int vm_any(vm a) { return vmaxvq_u32(a) != 0; }
+EVR_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
+EVR_INLINE vi vi_select(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
+
+EVR_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
+EVR_INLINE vi vi_iota(void) {
+  static const int32_t iota[4] = {0, 1, 2, 3};
+  return vld1q_s32(iota);
+}
+EVR_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
+EVR_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
+EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
+  int32_t lanes[4];
+  vst1q_s32(lanes, a);
+  memcpy(p, lanes, (size_t)n * sizeof *p);
+}
+EVR_INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+EVR_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+EVR_INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+EVR_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+#define vi_shift_left(a, n) vshlq_n_s32((a), (n))
+#define vi_shift_right(a, n) vshrq_n_s32((a), (n)) /* keeps the sign */
+EVR_INLINE vi vf_to_vi(vf a) { return vcvtq_s32_f32(a); }
+EVR_INLINE vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }

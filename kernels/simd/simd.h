@@ -1,0 +1,54 @@
+/* The vocabulary of vector operations that the templates (*.tmpl.c) are written in. The build
+ * compiles a template once per instruction set with that set's flags and one of the
+ * EVR_SIMD_... macros; everything in the headers is static inline.
+ *
+ *   vf, vi, vm        EVR_LANES floats, 32-bit integers, truth values
+ *   EVR_NAME(name)    name with the instruction set appended: EVR_NAME(evr_x) -> evr_x_avx2
+ *   EVR_ISA           the evr_isa of this instantiation
+ *
+ * vf_load, vf_store take any alignment. vf_load_n and vf_store_n touch exactly the first n elements
+ * (0 <= n <= EVR_LANES); the other lanes of a load are zero. Arithmetic rounds to nearest even and
+ * every operation gives the same bits on every instruction set (but for the sign and payload of a
+ * NaN):
+ *   vf_fma(a, b, c)   a b + c, rounded once         vf_fnma(a, b, c)  c - a b, rounded once
+ *   vf_greater(a, b)  a > b ? a : b                 vf_smaller(a, b)  a < b ? a : b
+ *                     (so b where either is NaN, or both are zeros)
+ *   vf_select(m, a, b)  m ? a : b                   vf_is_nan(a)
+ *   vf_to_vi            towards zero; the value must fit
+ */
+#ifndef EVR_SIMD_SIMD_H
+#define EVR_SIMD_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "evrisim/cpu.h"
+
+#define EVR_INLINE static inline __attribute__((always_inline, unused))
+
+#define EVR_PASTE_(a, b) a##_##b
+#define EVR_PASTE(a, b) EVR_PASTE_(a, b)
+#define EVR_NAME(name) EVR_PASTE(name, EVR_SUFFIX)
+
+/* gcc keeps an array of accumulators in registers only when every loop over it is unrolled by
+ * pragma; clang does so by itself once the loop is unrolled fully. */
+#if defined(__clang__)
+#define EVR_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define EVR_UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(EVR_SIMD_AVX512)
+#include "avx512.h"
+#elif defined(EVR_SIMD_AVX2)
+#include "avx2.h"
+#elif defined(EVR_SIMD_NEON)
+#include "neon.h"
+#elif defined(EVR_SIMD_SCALAR)
+#include "scalar.h"
+#else
+#error "define one of EVR_SIMD_SCALAR, EVR_SIMD_AVX2, EVR_SIMD_AVX512, EVR_SIMD_NEON"
+#endif
+
+#endif
