@@ -13,7 +13,7 @@ static uint64_t xcr0(void) {
 
 static void copy_model(char model[64]) {
   unsigned words[12];
-  if (__get_cpuid_max(0x80000000u, NULL) < 0x80000004u) return;
+  if ((unsigned)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u) return;
   for (unsigned leaf = 0; leaf < 3; leaf++)
     __get_cpuid(0x80000002u + leaf, &words[4 * leaf], &words[4 * leaf + 1], &words[4 * leaf + 2],
                 &words[4 * leaf + 3]);

@@ -34,9 +34,11 @@
   extern const evr_kernel kernel##_avx512, kernel##_avx2, kernel##_neon, kernel##_scalar
 
 
+DECLARE(evr_conv2d_direct);
 extern const evr_kernel evr_conv2d_reference;
 
 static const evr_variant registry[] = {
+    ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
     REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
 };
 

@@ -1,0 +1,153 @@
+/* The register tile of direct convolution, NHWC: M pixels by N vectors of output channels.
+ *
+ *     for each run of the window, for each k of the run:
+ *         acc[m][n] = fma(pixel[m][k], weights[k][n], acc[m][n])
+ *
+ * A run is a stretch of the window whose input values lie side by side: the channels of one tap, or,
+ * with few channels, the channels of a whole window row. One pointer for each pixel and run says
+ * where it lies, in the image, in a padded copy or in a row of zeros, so that stride, dilation,
+ * padding and row ends cost the inner loop nothing.
+ *
+ * Tiles are N vectors wide with at most EVR_TILE_PIXELS(N) pixels: as many accumulators as leave
+ * registers for the N weights and a broadcast. */
+#ifndef EVR_CONV_DIRECT_TILE_H
+#define EVR_CONV_DIRECT_TILE_H
+
+#include "simd/simd.h"
+
+#if EVR_LANES == 16 || EVR_LANES == 4 /* 32 registers */
+#define EVR_TILE_VECTORS 4
+#define EVR_TILE_PIXELS(n) ((n) == 4 ? 6 : 8)
+#else /* 16 registers; the scalar build takes the same shape */
+#define EVR_TILE_VECTORS 2
+#define EVR_TILE_PIXELS(n) ((n) == 2 ? 6 : 8)
+#endif
+
+/* What one call of a tile needs. */
+typedef struct evr_tile {
+  const float *const *pixels; /* pixels[run * pixel_stride + m] */
+  int64_t pixel_stride;
+  int64_t runs;
+  int64_t offset, length;     /* the part of each run to sum */
+  const float *weights;       /* [run][k][N * EVR_LANES] */
+  float *y;                   /* pixel m at y + m * y_stride */
+  int64_t y_stride;
+  int64_t last_lanes;         /* channels in the last vector, 1 .. EVR_LANES */
+  bool begin;                 /* start from +0; else go on from the sums in y */
+  bool end;                   /* finish with bias, residual and relu */
+  bool relu;
+  const float *bias;          /* or NULL */
+  const float *residual;      /* at y's offset, or NULL */
+} evr_tile;
+
+EVR_INLINE vf evr_tile_load(const float *p, int n, int last, int64_t last_lanes) {
+  return n < last || last_lanes == EVR_LANES ? vf_load(p + n * EVR_LANES)
+                                             : vf_load_n(p + n * EVR_LANES, last_lanes);
+}
+
+EVR_INLINE void evr_tile_store(float *p, int n, int last, int64_t last_lanes, vf value) {
+  if (n < last || last_lanes == EVR_LANES)
+    vf_store(p + n * EVR_LANES, value);
+  else
+    vf_store_n(p + n * EVR_LANES, value, last_lanes);
+}
+
+/* M and N are constants where this is inlined. */
+EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
+  vf acc[8][EVR_TILE_VECTORS];
+  const int last = N - 1;
+  EVR_UNROLL
+  for (int m = 0; m < M; m++) {
+    EVR_UNROLL
+    for (int n = 0; n < N; n++)
+      acc[m][n] = t->begin ? vf_zero()
+                           : evr_tile_load(t->y + m * t->y_stride, n, last, t->last_lanes);
+  }
+  const float *w = t->weights;
+  const int64_t length = t->length;
+  const float *const *pixels = t->pixels;
+  for (int64_t run = 0; run < t->runs; run++, pixels += t->pixel_stride) {
+    const float *a[8];
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) a[m] = pixels[m] + t->offset;
+    for (int64_t k = 0; k < length; k++, w += N * EVR_LANES) {
+      vf b[EVR_TILE_VECTORS];
+      EVR_UNROLL
+      for (int n = 0; n < N; n++) b[n] = vf_load(w + n * EVR_LANES);
+      EVR_UNROLL
+      for (int m = 0; m < M; m++) {
+        const vf x = vf_set1(a[m][k]);
+        EVR_UNROLL
+        for (int n = 0; n < N; n++) acc[m][n] = vf_fma(x, b[n], acc[m][n]);
+      }
+    }
+  }
+  if (t->end) {
+    if (t->bias != NULL) {
+      EVR_UNROLL
+      for (int n = 0; n < N; n++) {
+        const vf bias = evr_tile_load(t->bias, n, last, t->last_lanes);
+        EVR_UNROLL
+        for (int m = 0; m < M; m++) acc[m][n] = vf_add(acc[m][n], bias);
+      }
+    }
+    if (t->residual != NULL) {
+      EVR_UNROLL
+      for (int m = 0; m < M; m++) {
+        EVR_UNROLL
+        for (int n = 0; n < N; n++)
+          acc[m][n] = vf_add(acc[m][n], evr_tile_load(t->residual + m * t->y_stride, n, last,
+                                                      t->last_lanes));
+      }
+    }
+    if (t->relu) {
+      EVR_UNROLL
+      for (int m = 0; m < M; m++) {
+        EVR_UNROLL
+        for (int n = 0; n < N; n++) acc[m][n] = vf_greater(vf_zero(), acc[m][n]);
+      }
+    }
+  }
+  EVR_UNROLL
+  for (int m = 0; m < M; m++) {
+    EVR_UNROLL
+    for (int n = 0; n < N; n++)
+      evr_tile_store(t->y + m * t->y_stride, n, last, t->last_lanes, acc[m][n]);
+  }
+}
+
+/* One function for each tile shape, so that accumulators stay in registers, and a table of them. */
+#define EVR_TILE_FUNCTION(m, n) \
+  static void tile_##m##x##n(const evr_tile *t) { evr_tile_run(t, m, n); }
+#define EVR_TILE_COLUMN_6(n)                                                              \
+  EVR_TILE_FUNCTION(1, n)                                                                 \
+  EVR_TILE_FUNCTION(2, n)                                                                 \
+  EVR_TILE_FUNCTION(3, n)                                                                 \
+  EVR_TILE_FUNCTION(4, n) EVR_TILE_FUNCTION(5, n) EVR_TILE_FUNCTION(6, n)
+#define EVR_TILE_COLUMN_8(n) \
+  EVR_TILE_COLUMN_6(n) EVR_TILE_FUNCTION(7, n) EVR_TILE_FUNCTION(8, n)
+
+typedef void evr_tile_function(const evr_tile *t);
+
+EVR_TILE_COLUMN_8(1)
+#if EVR_TILE_VECTORS == 2
+EVR_TILE_COLUMN_6(2)
+#else
+EVR_TILE_COLUMN_8(2)
+EVR_TILE_COLUMN_8(3)
+EVR_TILE_COLUMN_6(4)
+#endif
+
+/* evr_tiles[n - 1][m - 1] */
+static evr_tile_function *const evr_tiles[EVR_TILE_VECTORS][8] = {
+    {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1},
+#if EVR_TILE_VECTORS == 2
+    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
+#else
+    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2},
+    {tile_1x3, tile_2x3, tile_3x3, tile_4x3, tile_5x3, tile_6x3, tile_7x3, tile_8x3},
+    {tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4},
+#endif
+};
+
+#endif
