@@ -1,0 +1,36 @@
+/* A checked pooling, as its kernels see it. */
+#ifndef EVR_POOL_PROBLEM_H
+#define EVR_POOL_PROBLEM_H
+
+#include "core/check.h"
+#include "core/registry.h"
+#include "evrisim/pool2d.h"
+
+typedef struct evr_pool2d_problem {
+  evr_problem common;
+  evr_pool2d_desc desc; /* a global window has become a plain one: the plane is its kernel */
+  evr_pool2d_sizes sizes;
+  double taps;          /* pixels looked at by the whole operation, padding included */
+  double work;          /* for evr_problem_init */
+} evr_pool2d_problem;
+
+typedef struct evr_pool2d_call {
+  const float *x;
+  float *y;
+  int32_t *indices; /* or NULL; never with an average */
+} evr_pool2d_call;
+
+/* What the fields of a descriptor are called in sentences. */
+typedef struct evr_pool2d_names {
+  const char *kind;
+  evr_window_names vertical, horizontal;
+} evr_pool2d_names;
+
+extern const evr_pool2d_names evr_pool2d_desc_names;  /* of an evr_pool2d_desc */
+extern const evr_pool2d_names evr_pool2d_trio_names; /* of the pool of an evr_conv2d_desc */
+
+/* Checks a descriptor and derives everything except common. */
+evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d_desc *desc,
+                                   const evr_pool2d_names *names);
+
+#endif
