@@ -2,6 +2,7 @@
 #ifndef EVR_CONV_PROBLEM_H
 #define EVR_CONV_PROBLEM_H
 
+#include "core/pixels.h"
 #include "core/registry.h"
 #include "evrisim/conv2d.h"
 
@@ -27,21 +28,6 @@ typedef struct evr_conv2d_call {
 
 /* Checks a descriptor (but for its pool) and derives everything except common. */
 evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc);
-
-/* Where a coordinate of the padded image reads: in [0, size), or -1 for a zero. */
-static inline int64_t evr_source_pixel(int64_t at, int64_t size, evr_pad_mode mode) {
-  if (at >= 0 && at < size) return at;
-  if (mode == EVR_PAD_ZERO) return -1;
-  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : size - 1;
-  return at < 0 ? -at : 2 * (size - 1) - at;
-}
-
-/* Offset of one element of x or of a residual or output, in either layout. */
-static inline int64_t evr_offset(evr_layout layout, int64_t channels, int64_t height,
-                                 int64_t width, int64_t n, int64_t h, int64_t w, int64_t c) {
-  return layout == EVR_NHWC ? ((n * height + h) * width + w) * channels + c
-                            : ((n * channels + c) * height + h) * width + w;
-}
 
 /* Offset of one weight: ic counts within the group, oc over all groups. */
 static inline int64_t evr_weight_offset(const evr_conv2d_problem *p, int64_t kh, int64_t kw,

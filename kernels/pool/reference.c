@@ -2,6 +2,7 @@
  * value. Every other variant is held to these bits. */
 #include <math.h>
 
+#include "core/pixels.h"
 #include "pool/problem.h"
 
 /* What became of one window: a value, and where a maximum or minimum was found. */
@@ -15,13 +16,6 @@ static bool wins(evr_pool_kind kind, float challenger, float champion) {
   if (isnan(champion)) return false;
   if (isnan(challenger)) return true;
   return kind == EVR_POOL_MAX ? challenger > champion : challenger < champion;
-}
-
-/* Offset of one element of a tensor of the descriptor's channels. */
-static int64_t offset(const evr_pool2d_desc *d, int64_t height, int64_t width, int64_t n,
-                      int64_t h, int64_t w, int64_t c) {
-  return d->layout == EVR_NHWC ? ((n * height + h) * width + w) * d->channels + c
-                               : ((n * d->channels + c) * height + h) * width + w;
 }
 
 static result condense(const evr_pool2d_desc *d, const float *x, int64_t n, int64_t oh, int64_t ow,
@@ -39,7 +33,8 @@ static result condense(const evr_pool2d_desc *d, const float *x, int64_t n, int6
       const bool padding = ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width;
       if (!padding || w->count_include_pad) count++;
       if (padding) continue;
-      const float pixel = x[offset(d, d->in_height, d->in_width, n, ih, iw, c)];
+      const float pixel = x[evr_offset(d->layout, d->channels, d->in_height, d->in_width, n, ih,
+                                       iw, c)];
       sum += pixel;
       if (best.index < 0 || wins(w->kind, pixel, best.value))
         best = (result){pixel, ih * d->in_width + iw};
@@ -58,7 +53,7 @@ static void forward(const void *problem, const void *arguments) {
     for (int64_t oh = 0; oh < height; oh++)
       for (int64_t ow = 0; ow < width; ow++)
         for (int64_t c = 0; c < d->channels; c++) {
-          const int64_t at = offset(d, height, width, n, oh, ow, c);
+          const int64_t at = evr_offset(d->layout, d->channels, height, width, n, oh, ow, c);
           const result r = condense(d, call->x, n, oh, ow, c);
           call->y[at] = r.value;
           if (call->indices != NULL) call->indices[at] = (int32_t)r.index;
