@@ -1,0 +1,59 @@
+/* Convolution cases, and ways to run them. */
+#ifndef TEST_WALK_CONV2D_H
+#define TEST_WALK_CONV2D_H
+
+#include "evrisim/conv2d.h"
+#include "support/guard.h"
+#include "walk/walk.h"
+
+typedef struct conv2d_case {
+  evr_conv2d_desc desc;
+  bool bias, residual;
+  test_values values;
+} conv2d_case;
+
+/* Writes a case as a C programmer would say it. */
+void conv2d_describe(const conv2d_case *c, char *text, size_t size);
+
+/* The inputs of a case. conv2d_inputs_free releases them. */
+typedef struct conv2d_inputs {
+  evr_conv2d_sizes sizes;
+  float *x, *weights, *bias, *residual; /* NULL where the case has none */
+} conv2d_inputs;
+
+/* False, with a failure recorded, where the library refuses the descriptor. */
+bool conv2d_inputs_make(walk *walk, const conv2d_case *c, conv2d_inputs *inputs);
+void conv2d_inputs_free(conv2d_inputs *inputs);
+
+/* How a case is executed. */
+typedef struct conv2d_way {
+  placement where;
+  bool packed;        /* weights packed beforehand */
+  bool own_workspace; /* given by the caller rather than taken by the library */
+  int threads;
+  evr_thread_pool pool;
+} conv2d_way;
+
+/* Buffers of one execution, reused. */
+typedef struct conv2d_buffers {
+  guarded x, weights, bias, residual, y, packed, workspace;
+} conv2d_buffers;
+void conv2d_buffers_free(conv2d_buffers *buffers);
+
+/* Executes a case by the walk's variant in guarded buffers: inputs read-only, the output filled
+ * with NaN, the workspace with 0xa5. Returns the output, inside of buffers, or NULL where the
+ * variant refuses (or a failure is recorded). */
+const float *conv2d_run(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
+                        const conv2d_way *way, conv2d_buffers *buffers);
+
+/* The convolution in double, written without the library: y, and the sum of the magnitudes of all
+ * that was added up. No activation, no pooling. Layouts as the descriptor says. */
+void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *inputs, double *y,
+                   double *magnitude);
+
+/* Descriptors. Each calls visit(walk, case) for every case. */
+typedef void conv2d_visit(walk *walk, conv2d_case *c);
+void conv2d_grid(walk *walk, conv2d_visit *visit);
+bool conv2d_random_case(walk *walk, conv2d_case *c);
+
+#endif

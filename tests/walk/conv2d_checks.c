@@ -1,0 +1,277 @@
+/* What is demanded of every variant of convolution. */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/compare.h"
+#include "support/hooks.h"
+#include "walk/conv2d.h"
+
+static conv2d_buffers buffers; /* each check runs in a process of its own */
+
+/* The reference's output for the same inputs, in plain memory. */
+static float *expected_output(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
+  float *y = malloc((size_t)in->sizes.y_count * sizeof *y);
+  if (y == NULL) abort();
+  const evr_plan_options options = walk_reference_options();
+  const evr_conv2d_arguments a = {
+      .x = in->x, .weights = in->weights, .bias = in->bias, .residual = in->residual, .y = y};
+  evr_conv2d_plan *plan = NULL;
+  evr_status status = evr_conv2d_plan_create(&c->desc, &options, &plan);
+  if (status == EVR_OK) status = evr_conv2d_execute(plan, &a);
+  if (status != EVR_OK) {
+    char text[1024];
+    conv2d_describe(c, text, sizeof text);
+    walk_fail(w, "the reference: %s: %s", text, evr_last_error());
+  }
+  evr_conv2d_plan_destroy(plan);
+  return y;
+}
+
+static bool run_and_compare(walk *w, const conv2d_case *c, const conv2d_inputs *in,
+                            const conv2d_way *way, const float *expected) {
+  const float *y = conv2d_run(w, c, in, way, &buffers);
+  if (y == NULL) return false;
+  char text[1024];
+  conv2d_describe(c, text, sizeof text);
+  const size_t length = strlen(text);
+  snprintf(text + length, sizeof text - length, "; %s, %s, %d threads", placement_name(way->where),
+           way->packed ? "packed" : "plain weights", way->threads);
+  return walk_same(w, expected, y, in->sizes.y_count, text);
+}
+
+/* Bits of the reference: flush with either unreadable page and misaligned; plain and packed;
+ * workspace given and taken; one thread and several. */
+static void against_reference(walk *w, conv2d_case *c) {
+  const conv2d_way ways[] = {
+      {PLACE_END, false, true, 1, {NULL, NULL}},
+      {PLACE_START, true, true, 3, pool_in_reverse()},
+      {PLACE_MISALIGNED, w->cases % 2 == 0, w->cases % 4 < 2, 2, pool_in_reverse()},
+  };
+  w->cases++;
+  conv2d_inputs in;
+  if (!conv2d_inputs_make(w, c, &in)) return;
+  float *expected = NULL;
+  for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+    /* The first way tells whether the variant serves, before time is spent on the reference. */
+    if (i == 0) {
+      const float *y = conv2d_run(w, c, &in, &ways[0], &buffers);
+      if (y == NULL) break;
+      w->served++;
+      expected = expected_output(w, c, &in);
+    }
+    if (!run_and_compare(w, c, &in, &ways[i], expected)) break;
+  }
+  free(expected);
+  conv2d_inputs_free(&in);
+}
+
+static void check_grid(walk *w) { conv2d_grid(w, against_reference); }
+
+static void check_random(walk *w) {
+  const int64_t rounds = test_rounds(1500);
+  for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
+    conv2d_case c;
+    while (!conv2d_random_case(w, &c)) continue;
+    against_reference(w, &c);
+  }
+}
+
+/* ---- the oracle ---- */
+
+static const evr_activation no_activation = {EVR_IDENTITY, 0.0f};
+
+typedef bool judge(walk *w, const conv2d_case *c, double exact, double magnitude, float got);
+
+static void against_oracle(walk *w, conv2d_case *c, test_values values, judge *is_right) {
+  c->values = values;
+  c->desc.activation = no_activation;
+  const conv2d_way way = {PLACE_END, w->cases % 2 == 1, true, 1, {NULL, NULL}};
+  w->cases++;
+  conv2d_inputs in;
+  if (!conv2d_inputs_make(w, c, &in)) return;
+  const float *y = conv2d_run(w, c, &in, &way, &buffers);
+  if (y != NULL) {
+    w->served++;
+    const size_t count = (size_t)in.sizes.y_count;
+    double *exact = malloc(2 * count * sizeof *exact);
+    if (exact == NULL) abort();
+    conv2d_oracle(c, &in, exact, exact + count);
+    for (size_t i = 0; i < count; i++)
+      if (!is_right(w, c, exact[i], exact[count + i], y[i])) {
+        char text[1024];
+        conv2d_describe(c, text, sizeof text);
+        walk_fail(w, "%s: y[%zu] is %a, the oracle %a, sum of magnitudes %g", text, i, (double)y[i],
+                  exact[i], exact[count + i]);
+        break;
+      }
+    free(exact);
+  }
+  conv2d_inputs_free(&in);
+}
+
+/* A sum of integers below 2^24 is exact in any order. */
+static bool is_exact(walk *w, const conv2d_case *c, double exact, double magnitude, float got) {
+  if (magnitude >= 0x1p24) {
+    char text[1024];
+    conv2d_describe(c, text, sizeof text);
+    walk_fail(w, "%s: the test's sums are not exact", text);
+  }
+  return (double)got == exact;
+}
+
+/* |y - exact| <= gamma_n (sum |x||w| + |b|), n = K + 1, u = 2^-24; a residual is one more term.
+ * (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.) */
+static bool is_within_bound(walk *w, const conv2d_case *c, double exact, double magnitude,
+                            float got) {
+  (void)w;
+  const evr_conv2d_desc *d = &c->desc;
+  const double terms =
+      (double)(d->kernel_height * d->kernel_width * (d->in_channels / d->groups)) + 1.0 +
+      (c->residual ? 1.0 : 0.0);
+  const double u = 0x1p-24;
+  const double gamma = terms * u / (1.0 - terms * u);
+  /* The oracle's own sum is off by at most as much again in units of double. */
+  const double of_oracle = terms * 0x1p-53 * magnitude;
+  return fabs((double)got - exact) <= gamma * magnitude + of_oracle;
+}
+
+static void integers_visit(walk *w, conv2d_case *c) {
+  against_oracle(w, c, VALUES_INTEGERS, is_exact);
+}
+static void reals_visit(walk *w, conv2d_case *c) {
+  against_oracle(w, c, VALUES_REALS, is_within_bound);
+}
+/* The oracle costs as much as the reference; a third of the grid has every kind of case in it. */
+static void third(walk *w, conv2d_case *c, conv2d_visit *visit) {
+  static int64_t index;
+  if (index++ % 3 == 0) visit(w, c);
+}
+static void integers_third(walk *w, conv2d_case *c) { third(w, c, integers_visit); }
+static void reals_third(walk *w, conv2d_case *c) { third(w, c, reals_visit); }
+static void check_integers(walk *w) { conv2d_grid(w, integers_third); }
+static void check_reals(walk *w) { conv2d_grid(w, reals_third); }
+
+/* ---- threads ---- */
+
+/* Large enough that the library uses several threads (a million operations each), in both
+ * directions that work can be cut: many pixels, many channels. */
+static const conv2d_case threaded_cases[] = {
+    {.desc = {1, 1, 16, 41, 43, 67, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
+              {EVR_RELU, 0.0f}, EVR_POOL2D_WINDOW_INIT},
+     .bias = true, .values = VALUES_REALS},
+    {.desc = {1, 1, 64, 7, 7, 257, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
+              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
+     .residual = true, .values = VALUES_REALS},
+    {.desc = {2, 1, 129, 14, 13, 97, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC, EVR_OIHW,
+              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
+     .bias = true, .values = VALUES_REALS},
+    {.desc = {1, 97, 97, 61, 59, 97, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
+              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
+     .bias = true, .values = VALUES_REALS},
+    {.desc = {2, 33, 33, 77, 79, 33, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
+              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
+     .bias = true, .values = VALUES_REALS},
+};
+
+static void check_threads(walk *w) {
+  static const int counts[] = {1, 2, 3, 7};
+  for (size_t t = 0; t < sizeof threaded_cases / sizeof threaded_cases[0]; t++) {
+    const conv2d_case *c = &threaded_cases[t];
+    if (test_scale() > 1 && !walk_take(w, (int64_t)t)) continue;
+    w->cases++;
+    conv2d_inputs in;
+    if (!conv2d_inputs_make(w, c, &in)) return;
+    float *expected = NULL;
+    for (int i = 0; i < 4 && !walk_failed(w); i++) {
+      const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
+      for (int p = 0; p < 3 && !walk_failed(w); p++) {
+        const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
+        const float *y = conv2d_run(w, c, &in, &way, &buffers);
+        if (y == NULL) goto refused;
+        if (expected == NULL) {
+          expected = expected_output(w, c, &in);
+          w->served++;
+        }
+        run_and_compare(w, c, &in, &way, expected);
+      }
+    }
+  refused:
+    free(expected);
+    conv2d_inputs_free(&in);
+  }
+}
+
+/* Two threads execute one plan at the same time, each with a workspace of its own. */
+typedef struct execution {
+  const evr_conv2d_plan *plan;
+  const conv2d_inputs *inputs;
+  float *y;
+  void *workspace;
+  evr_status status;
+} execution;
+
+static void *execute_often(void *argument) {
+  execution *e = argument;
+  const conv2d_inputs *in = e->inputs;
+  const evr_conv2d_arguments a = {.x = in->x, .weights = in->weights, .bias = in->bias,
+                                  .residual = in->residual, .y = e->y, .workspace = e->workspace};
+  for (int i = 0; i < 5 && e->status == EVR_OK; i++) e->status = evr_conv2d_execute(e->plan, &a);
+  return NULL;
+}
+
+static void shared_plan(walk *w, const conv2d_case *c) {
+  w->cases++;
+  conv2d_inputs in;
+  if (!conv2d_inputs_make(w, c, &in)) return;
+  const evr_plan_options options = walk_options(w, 2);
+  evr_conv2d_plan *plan;
+  if (evr_conv2d_plan_create(&c->desc, &options, &plan) == EVR_OK) {
+    w->served++;
+    float *expected = expected_output(w, c, &in);
+    execution runs[2];
+    pthread_t threads[2];
+    const size_t bytes = (size_t)in.sizes.y_count * sizeof(float);
+    for (int i = 0; i < 2; i++) {
+      runs[i] = (execution){plan, &in, malloc(bytes),
+                            malloc(evr_conv2d_workspace_size(plan, false) + 1), EVR_OK};
+      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0) abort();
+    }
+    for (int i = 0; i < 2; i++) {
+      pthread_join(threads[i], NULL);
+      if (runs[i].status != EVR_OK) walk_fail(w, "one plan by two threads: not executed");
+      walk_same(w, expected, runs[i].y, in.sizes.y_count, "one plan by two threads");
+      free(runs[i].y);
+      free(runs[i].workspace);
+    }
+    free(expected);
+    evr_conv2d_plan_destroy(plan);
+  }
+  conv2d_inputs_free(&in);
+}
+
+static void check_shared_plan(walk *w) {
+  conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
+  c.desc.in_channels = c.desc.out_channels = 21;
+  c.desc.in_height = 19;
+  c.desc.in_width = 23;
+  c.desc.kernel_height = c.desc.kernel_width = 3;
+  for (int i = 0; i < 8; i++) {
+    c.desc.layout = i & 1 ? EVR_NCHW : EVR_NHWC;
+    c.desc.groups = i & 2 ? 21 : 1;
+    c.desc.pad_top = c.desc.pad_left = i & 4 ? 2 : 0;
+    shared_plan(w, &c);
+  }
+}
+
+const walk_check conv2d_checks[] = {
+    {"grid", EVR_OP_CONV2D, check_grid, true},
+    {"random", EVR_OP_CONV2D, check_random, false},
+    {"integers", EVR_OP_CONV2D, check_integers, true},
+    {"bound", EVR_OP_CONV2D, check_reals, true},
+    {"threads", EVR_OP_CONV2D, check_threads, false},
+    {"shared plan", EVR_OP_CONV2D, check_shared_plan, false},
+    {NULL, EVR_OPERATIONS, NULL, false},
+};

@@ -1,0 +1,275 @@
+/* The descriptors that convolution is tested with: every tile of the kernels with one less and one
+ * more, primes, and each thing that a descriptor can ask for. Vectors are 4, 8 or 16 floats, tiles
+ * take 1, 2 or 4 of them by 6, 8, 12 or 14 pixels. */
+#include <float.h>
+
+#include "walk/conv2d.h"
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+static const int64_t channel_tails[] = {1,  2,  3,  4,  5,  7,  8,  9,  11, 13, 15, 16,
+                                        17, 23, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97};
+static const int64_t width_tails[] = {1, 2, 3, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 17, 23, 29};
+static const int64_t primes[] = {2, 3, 5, 7, 11, 13};
+
+static conv2d_case plain_case(int64_t in_channels, int64_t height, int64_t width,
+                              int64_t out_channels, int64_t kernel) {
+  conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .values = VALUES_REALS};
+  c.desc.in_channels = in_channels;
+  c.desc.in_height = height;
+  c.desc.in_width = width;
+  c.desc.out_channels = out_channels;
+  c.desc.kernel_height = c.desc.kernel_width = kernel;
+  return c;
+}
+
+static void set_pads(evr_conv2d_desc *d, int64_t top, int64_t bottom, int64_t left,
+                     int64_t right) {
+  d->pad_top = top;
+  d->pad_bottom = bottom;
+  d->pad_left = left;
+  d->pad_right = right;
+}
+
+static bool is_possible(const evr_conv2d_desc *d) {
+  if (d->dilation_height * (d->kernel_height - 1) >= d->in_height + d->pad_top + d->pad_bottom ||
+      d->dilation_width * (d->kernel_width - 1) >= d->in_width + d->pad_left + d->pad_right)
+    return false;
+  return d->pad_mode != EVR_PAD_REFLECT ||
+         (d->pad_top < d->in_height && d->pad_bottom < d->in_height && d->pad_left < d->in_width &&
+          d->pad_right < d->in_width);
+}
+
+typedef struct grid {
+  walk *walk;
+  conv2d_visit *visit;
+  int64_t index;
+} grid;
+
+/* What a case does not fix itself is picked by its number: bias, residual, values. */
+static void visit_case(grid *g, conv2d_case c) {
+  const int64_t index = g->index++;
+  if (!is_possible(&c.desc) || !walk_take(g->walk, index)) return;
+  if (c.values == VALUES_REALS) {
+    static const test_values others[] = {VALUES_REALS,   VALUES_REALS,   VALUES_REALS, VALUES_TINY,
+                                         VALUES_INTEGERS, VALUES_SPECIAL, VALUES_REALS};
+    c.values = others[index % COUNT(others)];
+  }
+  c.bias = c.bias || index % 3 != 0;
+  c.residual = c.residual || index % 5 == 1;
+  g->visit(g->walk, &c);
+}
+
+static void visit_layouts(grid *g, conv2d_case c) {
+  for (int layouts = 0; layouts < 4; layouts++) {
+    c.desc.layout = layouts & 1 ? EVR_NCHW : EVR_NHWC;
+    c.desc.filter_layout = layouts & 2 ? EVR_OIHW : EVR_HWIO;
+    visit_case(g, c);
+  }
+}
+
+/* Output channels against pixels of a row: every tail of a tile. */
+static void tails(grid *g) {
+  for (int o = 0; o < COUNT(channel_tails); o++)
+    for (int w = 0; w < COUNT(width_tails); w++) {
+      const int64_t kernel = (o + w) % 2 ? 3 : 1;
+      conv2d_case c = plain_case(3, 2, width_tails[w], channel_tails[o], kernel);
+      if (kernel == 3) set_pads(&c.desc, 1, 1, 1, 1);
+      c.desc.activation.kind = (o + w) % 3 == 0 ? EVR_RELU : EVR_IDENTITY;
+      visit_layouts(g, c);
+    }
+}
+
+/* Input channels, with kernels that are not square. */
+static void depths(grid *g) {
+  static const int64_t kernels[][2] = {{1, 1}, {3, 3}, {1, 3}, {5, 1}, {2, 4}};
+  for (int i = 0; i < COUNT(channel_tails); i++)
+    for (int k = 0; k < COUNT(kernels); k++) {
+      conv2d_case c = plain_case(channel_tails[i], 5, 7, 17, 1);
+      c.desc.kernel_height = kernels[k][0];
+      c.desc.kernel_width = kernels[k][1];
+      set_pads(&c.desc, (kernels[k][0] - 1) / 2, kernels[k][0] / 2, kernels[k][1] / 2,
+               (kernels[k][1] - 1) / 2);
+      visit_layouts(g, c);
+    }
+}
+
+/* Sums so long that a kernel cuts them to keep a panel of weights in cache. */
+static void long_sums(grid *g) {
+  static const int64_t depth[] = {127, 128, 129, 255, 257, 513, 1025};
+  for (int i = 0; i < COUNT(depth); i++)
+    for (int64_t kernel = 1; kernel <= 3; kernel += 2) {
+      if (kernel == 3 && depth[i] > 520) continue;
+      conv2d_case c = plain_case(depth[i], 2, 7, i % 2 ? 33 : 16, kernel);
+      if (kernel == 3) set_pads(&c.desc, 1, 0, 1, 1);
+      visit_layouts(g, c);
+    }
+}
+
+/* Strides, dilations, pads and pad modes. */
+static void windows(grid *g) {
+  static const int64_t pads[][4] = {{0, 0, 0, 0}, {1, 1, 1, 1}, {2, 0, 1, 3}, {4, 5, 6, 3}};
+  for (int64_t kernel = 1; kernel <= 5; kernel++)
+    for (int64_t stride = 1; stride <= 3; stride++)
+      for (int64_t dilation = 1; dilation <= 3; dilation++)
+        for (int p = 0; p < COUNT(pads); p++)
+          for (int mode = 0; mode < 3; mode++) {
+            conv2d_case c = plain_case(2, 7, 11, 5, kernel);
+            c.desc.stride_height = stride;
+            c.desc.stride_width = (stride + p) % 3 + 1;
+            c.desc.dilation_height = dilation;
+            c.desc.dilation_width = (dilation + mode + kernel) % 3 + 1;
+            set_pads(&c.desc, pads[p][0], pads[p][1], pads[p][2], pads[p][3]);
+            c.desc.pad_mode = (evr_pad_mode)mode;
+            c.desc.filter_layout = kernel % 2 ? EVR_HWIO : EVR_OIHW;
+            for (int layout = 0; layout < 2; layout++) {
+              c.desc.layout = layout ? EVR_NCHW : EVR_NHWC;
+              visit_case(g, c);
+            }
+          }
+}
+
+static void groups(grid *g) {
+  static const int64_t group_sizes[] = {1, 2, 3, 8, 17};
+  for (int64_t count = 2; count <= 5; count++)
+    for (int i = 0; i < COUNT(group_sizes); i++)
+      for (int o = 0; o < COUNT(group_sizes); o++) {
+        conv2d_case c = plain_case(count * group_sizes[i], 3, 5, count * group_sizes[o], 3);
+        c.desc.groups = count;
+        c.desc.stride_width = (i + o) % 3 == 0 ? 2 : 1;
+        set_pads(&c.desc, 1, 1, 0, 2);
+        visit_layouts(g, c);
+      }
+}
+
+/* One group a channel, with one or more filters each. */
+static void depthwise(grid *g) {
+  for (int i = 0; i < COUNT(channel_tails); i++)
+    for (int64_t multiplier = 1; multiplier <= 3; multiplier++)
+      for (int64_t kernel = 2; kernel <= 5; kernel++) {
+        const int64_t channels = channel_tails[i];
+        conv2d_case c = plain_case(channels, 5, width_tails[(i + kernel) % COUNT(width_tails)],
+                                   channels * multiplier, kernel);
+        c.desc.groups = channels;
+        c.desc.stride_height = c.desc.stride_width = (i + multiplier) % 3 == 2 ? 2 : 1;
+        c.desc.dilation_width = i % 4 == 3 ? 2 : 1;
+        c.desc.pad_mode = i % 5 == 4 ? EVR_PAD_REPLICATE : EVR_PAD_ZERO;
+        set_pads(&c.desc, kernel / 2, kernel / 2, kernel, kernel / 2);
+        c.desc.activation.kind = i % 2 ? EVR_RELU6 : EVR_IDENTITY;
+        visit_layouts(g, c);
+      }
+}
+
+/* Everything that is fused behind the sum. */
+static void epilogues(grid *g) {
+  static const int64_t outputs[] = {1, 5, 16, 33, 67};
+  for (int kind = EVR_IDENTITY; kind <= EVR_GELU_TANH; kind++)
+    for (int o = 0; o < COUNT(outputs); o++)
+      for (int extra = 0; extra < 4; extra++) {
+        conv2d_case c = plain_case(3, 2, 5 + o, outputs[o], extra % 2 ? 1 : 2);
+        c.desc.activation.kind = (evr_activation_kind)kind;
+        c.desc.activation.alpha = kind == EVR_ELU ? 1.25f : 0.1f;
+        c.bias = extra & 1;
+        c.residual = extra & 2;
+        c.desc.filter_layout = extra == 2 ? EVR_OIHW : EVR_HWIO;
+        for (int layout = 0; layout < 2; layout++) {
+          c.desc.layout = layout ? EVR_NCHW : EVR_NHWC;
+          visit_case(g, c);
+        }
+      }
+}
+
+/* Batches and heights of 1x1 kernels, where rows may run together; and the first layers of known
+ * networks (LeNet-5, AlexNet, ResNet), where few channels may be folded into the taps. */
+static void shapes(grid *g) {
+  for (int64_t batch = 1; batch <= 3; batch++)
+    for (int64_t height = 1; height <= 7; height += 2)
+      for (int w = 0; w < COUNT(primes); w++) {
+        conv2d_case c = plain_case(5, height, primes[w], 19, 1);
+        c.desc.batch = batch;
+        visit_layouts(g, c);
+        c.desc.stride_height = c.desc.stride_width = 2;
+        visit_layouts(g, c);
+      }
+  for (int64_t channels = 1; channels <= 4; channels++) {
+    conv2d_case c = plain_case(channels, 12, 31, 6, 5);
+    visit_layouts(g, c);
+    c = plain_case(channels, 13, 29, 20, 7);
+    c.desc.stride_height = c.desc.stride_width = 2;
+    set_pads(&c.desc, 3, 3, 3, 3);
+    visit_layouts(g, c);
+    c = plain_case(channels, 15, 27, 17, 11);
+    c.desc.stride_height = c.desc.stride_width = 4;
+    set_pads(&c.desc, 2, 2, 2, 2);
+    visit_layouts(g, c);
+    c = plain_case(channels, 3, 3, 9, 3); /* one output pixel */
+    visit_layouts(g, c);
+    c = plain_case(channels, 1, 1, 9, 3); /* more padding than image */
+    set_pads(&c.desc, 2, 3, 1, 4);
+    visit_layouts(g, c);
+  }
+}
+
+void conv2d_grid(walk *w, conv2d_visit *visit) {
+  grid g = {w, visit, 0};
+  tails(&g);
+  depths(&g);
+  long_sums(&g);
+  windows(&g);
+  groups(&g);
+  depthwise(&g);
+  epilogues(&g);
+  shapes(&g);
+}
+
+static int64_t usually_one(test_random *r, int64_t most) {
+  return random_chance(r, 60) ? 1 : random_between(r, 1, most);
+}
+
+static int64_t channels_of(test_random *r) {
+  return random_chance(r, 50) ? random_of(r, channel_tails, COUNT(channel_tails))
+                              : random_between(r, 1, 40);
+}
+
+bool conv2d_random_case(walk *w, conv2d_case *c) {
+  test_random *r = &w->random;
+  *c = plain_case(1, random_between(r, 1, 14), random_between(r, 1, 34), 1, 1);
+  evr_conv2d_desc *d = &c->desc;
+  d->batch = usually_one(r, 3);
+  d->groups = usually_one(r, 9);
+  d->in_channels = channels_of(r);
+  d->out_channels = channels_of(r);
+  if (random_chance(r, 20)) { /* depthwise */
+    d->groups = d->in_channels;
+    d->out_channels = d->in_channels * random_between(r, 1, 3);
+  } else if (d->groups > 1) {
+    d->in_channels = d->groups * random_between(r, 1, 9);
+    d->out_channels = d->groups * random_between(r, 1, 19);
+  }
+  d->kernel_height = random_between(r, 1, 5);
+  d->kernel_width = random_between(r, 1, 7);
+  d->stride_height = usually_one(r, 4);
+  d->stride_width = usually_one(r, 4);
+  d->dilation_height = usually_one(r, 3);
+  d->dilation_width = usually_one(r, 3);
+  if (random_chance(r, 70))
+    set_pads(d, random_between(r, 0, 4), random_between(r, 0, 4), random_between(r, 0, 4),
+             random_between(r, 0, 4));
+  d->pad_mode = random_chance(r, 60) ? EVR_PAD_ZERO : (evr_pad_mode)random_between(r, 1, 2);
+  d->layout = random_chance(r, 50) ? EVR_NHWC : EVR_NCHW;
+  d->filter_layout = random_chance(r, 50) ? EVR_HWIO : EVR_OIHW;
+  if (random_chance(r, 50)) {
+    d->activation.kind = (evr_activation_kind)random_between(r, EVR_IDENTITY, EVR_GELU_TANH);
+    d->activation.alpha = (float)random_between(r, -8, 8) * 0.25f;
+  }
+  c->bias = random_chance(r, 60);
+  c->residual = random_chance(r, 20);
+  c->values = (test_values)random_between(r, VALUES_INTEGERS, VALUES_SPECIAL);
+  if (!is_possible(d)) return false;
+  const double multiplies = (double)d->batch * (double)(d->in_height + 8) *
+                            (double)(d->in_width + 8) * (double)d->out_channels *
+                            (double)(d->kernel_height * d->kernel_width) *
+                            (double)(d->in_channels / d->groups) /
+                            (double)(d->stride_height * d->stride_width);
+  return multiplies < 400000.0;
+}
