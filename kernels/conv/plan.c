@@ -5,50 +5,99 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "conv/problem.h"
+#include "pool/problem.h"
+
+/* A checked descriptor: the convolution, and what condenses its output. */
+typedef struct trio {
+  evr_conv2d_problem conv;
+  evr_pool2d_problem pool; /* unused where pooled is false */
+  bool pooled;
+  evr_conv2d_sizes sizes;  /* of the whole: y is the pooled output */
+} trio;
 
 struct evr_conv2d_plan {
-  evr_conv2d_problem problem;
+  trio trio;
   const evr_variant *variant;
+  const evr_variant *pool_variant; /* NULL without pooling */
   evr_allocator allocator;
   size_t packed_bytes;  /* of packed weights, without slack for alignment */
   size_t scratch_bytes; /* of the variant's own workspace, likewise */
+  size_t map_bytes;     /* of the convolution's output where it is not y, likewise */
 };
 
-evr_status evr_conv2d_get_sizes(const evr_conv2d_desc *desc, evr_conv2d_sizes *sizes) {
-  EVR_TRY(evr_check_pointer("sizes", sizes));
-  evr_conv2d_problem problem;
-  EVR_TRY(evr_conv2d_problem_init(&problem, desc));
-  *sizes = problem.sizes;
+/* The pooling of a convolution is a pooling of its output. */
+static evr_status init_pool(trio *t, const evr_conv2d_desc *desc) {
+  const evr_conv2d_sizes *s = &t->conv.sizes;
+  const evr_pool2d_desc pool = {.batch = desc->batch,
+                                .channels = desc->out_channels,
+                                .in_height = s->conv_height,
+                                .in_width = s->conv_width,
+                                .layout = desc->layout,
+                                .window = desc->pool};
+  EVR_TRY(evr_pool2d_problem_init(&t->pool, &pool, &evr_pool2d_trio_names));
+  t->sizes.out_height = t->pool.sizes.out_height;
+  t->sizes.out_width = t->pool.sizes.out_width;
+  t->sizes.y_count = t->pool.sizes.y_count;
   return EVR_OK;
 }
 
-static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *options,
-                          evr_conv2d_problem *problem, evr_settings *settings) {
-  EVR_TRY(evr_conv2d_problem_init(problem, desc));
-  EVR_TRY(evr_settings_get(options, settings));
-  evr_problem_init(&problem->common, settings, 2.0 * problem->multiplies);
+static evr_status init_trio(trio *t, const evr_conv2d_desc *desc) {
+  EVR_TRY(evr_conv2d_problem_init(&t->conv, desc));
+  t->sizes = t->conv.sizes;
+  t->pooled = desc->pool.kind != EVR_POOL_NONE;
+  return t->pooled ? init_pool(t, desc) : EVR_OK;
+}
+
+evr_status evr_conv2d_get_sizes(const evr_conv2d_desc *desc, evr_conv2d_sizes *sizes) {
+  EVR_TRY(evr_check_pointer("sizes", sizes));
+  trio t;
+  EVR_TRY(init_trio(&t, desc));
+  *sizes = t.sizes;
   return EVR_OK;
+}
+
+static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *options, trio *t,
+                          evr_settings *settings) {
+  EVR_TRY(init_trio(t, desc));
+  EVR_TRY(evr_settings_get(options, settings));
+  evr_problem_init(&t->conv.common, settings, 2.0 * t->conv.multiplies);
+  if (t->pooled) evr_problem_init(&t->pool.common, settings, t->pool.work);
+  return EVR_OK;
+}
+
+/* A name forced on the convolution binds its pooling too where pooling has a variant so called;
+ * where not it is ignored, as a name from the environment is. */
+static evr_status choose_pool(const trio *t, const evr_settings *settings,
+                              const evr_variant **chosen) {
+  *chosen = NULL;
+  if (!t->pooled) return EVR_OK;
+  evr_settings lenient = *settings;
+  lenient.variant_is_option = false;
+  return evr_choose(EVR_OP_POOL2D, &lenient, &t->pool, chosen);
 }
 
 evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_options *options,
                                   evr_conv2d_plan **plan) {
   EVR_TRY(evr_check_pointer("plan", plan));
   *plan = NULL;
-  evr_conv2d_problem problem;
+  trio t;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
-  const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &problem, &variant));
+  EVR_TRY(prepare(desc, options, &t, &settings));
+  const evr_variant *variant, *pool_variant;
+  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &variant));
+  EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
-  const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&problem) : 0;
-  const size_t scratch = kernel->workspace_size != NULL ? kernel->workspace_size(&problem) : 0;
-  if (evr_size_sum(evr_size_sum(packed, scratch), 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
+  const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t.conv) : 0;
+  const size_t scratch = kernel->workspace_size != NULL ? kernel->workspace_size(&t.conv) : 0;
+  const size_t map = t.pooled ? evr_size_floats(t.conv.sizes.y_count) : 0;
+  const size_t workspace = evr_size_sum(evr_size_sum(packed, scratch), map);
+  if (evr_size_sum(workspace, 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
   evr_conv2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_conv2d_plan){problem, variant, settings.allocator, packed, scratch};
+  *made = (evr_conv2d_plan){t, variant, pool_variant, settings.allocator, packed, scratch, map};
   *plan = made;
   return EVR_OK;
 }
@@ -64,7 +113,7 @@ const char *evr_conv2d_plan_variant(const evr_conv2d_plan *plan) {
 }
 
 int evr_conv2d_plan_threads(const evr_conv2d_plan *plan) {
-  return plan != NULL ? plan->problem.common.parallel.threads : 0;
+  return plan != NULL ? plan->trio.conv.common.parallel.threads : 0;
 }
 
 /* Bytes with slack to align within them; nothing needs no slack. */
@@ -72,7 +121,7 @@ static size_t with_slack(size_t bytes) { return bytes > 0 ? bytes + EVR_ALIGNMEN
 
 size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed) {
   if (plan == NULL) return 0;
-  return with_slack(plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
+  return with_slack(plan->map_bytes + plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
 }
 
 size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan) {
@@ -85,11 +134,11 @@ evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, vo
   if (plan->packed_bytes == 0) return EVR_OK;
   EVR_TRY(evr_check_pointer("packed", packed));
   const evr_buffer buffers[] = {
-      {"weights", weights, (size_t)plan->problem.sizes.weights_count * sizeof(float), false},
+      {"weights", weights, (size_t)plan->trio.sizes.weights_count * sizeof(float), false},
       {"packed", packed, evr_conv2d_packed_size(plan), true},
   };
   EVR_TRY(evr_check_buffers(buffers, 2));
-  plan->variant->kernel->pack(&plan->problem, weights, evr_align(packed));
+  plan->variant->kernel->pack(&plan->trio.conv, weights, evr_align(packed));
   return EVR_OK;
 }
 
@@ -98,7 +147,7 @@ static evr_status check_call(const evr_conv2d_plan *plan, const evr_conv2d_argum
   EVR_TRY(evr_check_pointer("y", a->y));
   const bool packed = a->packed != NULL && plan->packed_bytes > 0;
   if (!packed) EVR_TRY(evr_check_pointer("weights", a->weights));
-  const evr_conv2d_sizes *s = &plan->problem.sizes;
+  const evr_conv2d_sizes *s = &plan->trio.sizes;
   const evr_buffer buffers[] = {
       {"x", a->x, (size_t)s->x_count * sizeof(float), false},
       {"weights", packed ? NULL : a->weights, (size_t)s->weights_count * sizeof(float), false},
@@ -124,22 +173,31 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     if (own == NULL)
       return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
   }
+  /* Feature map, packed weights, scratch: those of the three that there are. */
   char *workspace = bytes > 0 ? evr_align(own != NULL ? own : a->workspace) : NULL;
   evr_conv2d_call call = {.x = a->x,
                           .weights = a->weights,
                           .bias = a->bias,
                           .residual = a->residual,
-                          .y = a->y,
-                          .workspace = workspace};
+                          .y = a->y};
+  if (plan->trio.pooled) {
+    call.y = (float *)(void *)workspace;
+    workspace += plan->map_bytes;
+  }
   const evr_kernel *kernel = plan->variant->kernel;
   if (packed) {
     call.packed = evr_align((void *)(uintptr_t)a->packed);
   } else if (plan->packed_bytes > 0) {
-    kernel->pack(&plan->problem, a->weights, workspace);
+    kernel->pack(&plan->trio.conv, a->weights, workspace);
     call.packed = workspace;
-    call.workspace = workspace + plan->packed_bytes;
+    workspace += plan->packed_bytes;
   }
-  kernel->forward(&plan->problem, &call);
+  call.workspace = workspace;
+  kernel->forward(&plan->trio.conv, &call);
+  if (plan->trio.pooled) {
+    const evr_pool2d_call pool = {.x = call.y, .y = a->y};
+    plan->pool_variant->kernel->forward(&plan->trio.pool, &pool);
+  }
   evr_release(&plan->allocator, own);
   return EVR_OK;
 }
@@ -162,8 +220,8 @@ evr_status evr_conv2d(const evr_conv2d_desc *desc, const evr_plan_options *optio
 
 evr_status evr_conv2d_list_variants(const evr_conv2d_desc *desc, const evr_plan_options *options,
                                     evr_variant_report *list, size_t capacity, size_t *count) {
-  evr_conv2d_problem problem;
+  trio t;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_CONV2D, &settings, &problem, list, capacity, count);
+  EVR_TRY(prepare(desc, options, &t, &settings));
+  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, list, capacity, count);
 }
