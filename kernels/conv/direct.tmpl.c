@@ -13,6 +13,8 @@
  * be too short to pay for its pointers. */
 #define FOLD_BELOW 16
 
+#define PANEL_BYTES (192 * 1024)
+
 /* Pointers of a band, all runs together. */
 #define BAND_POINTERS 8192
 #define BAND_PIXELS 1024
@@ -34,9 +36,16 @@ static void block_vectors(const blocking *b, int64_t block, int64_t *first, int6
   *count = (block + 1) * b->vectors / b->blocks - *first;
 }
 
+static int64_t l2_bytes(void) {
+  return evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
+}
+
+/* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
+ * its pointers are shared by as many terms as leave L2 to the image. */
 static int64_t panel_cut(int64_t runs, int64_t run_length) {
-  const int64_t l1 = evr_cpu()->l1d_bytes > 0 ? evr_cpu()->l1d_bytes : 32768;
-  const int64_t most = evr_max(l1 * 3 / 4 / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
+  const int64_t panel = evr_min(PANEL_BYTES, l2_bytes() / 4);
+  const int64_t most =
+      evr_max(panel / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
   const int64_t depth = runs * run_length;
   if (depth <= most) return depth;
   if (run_length <= most) return most / run_length * run_length;
@@ -56,7 +65,11 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   const int64_t threads = p->common.parallel.threads;
-  const int64_t most = evr_max(evr_min(BAND_PIXELS, BAND_POINTERS / b.runs), 8);
+  /* A band is swept once for each block of channels, so what it reads should stay in L2. */
+  const int64_t read_bytes =
+      p->group_in * d->stride_height * d->stride_width * (int64_t)sizeof(float);
+  const int64_t fits = evr_max(l2_bytes() / 2 / read_bytes, 96);
+  const int64_t most = evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b.runs), 8);
   /* Enough bands for every thread, as long as a band keeps a panel busy. */
   const int64_t images = d->batch * d->groups;
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
@@ -130,6 +143,12 @@ typedef struct band_work {
   float *zeros, *copy;
 } band_work;
 
+static const float *edge_pixel(const band_work *w, const float *row, int64_t column) {
+  const evr_conv2d_desc *d = &w->p->desc;
+  const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
+  return iw < 0 ? w->zeros : row + iw * d->in_channels;
+}
+
 static void point_at_taps(const band_work *w) {
   const evr_conv2d_desc *d = &w->p->desc;
   const int64_t width = w->p->sizes.conv_width;
@@ -146,12 +165,21 @@ static void point_at_taps(const band_work *w) {
             d->pad_mode);
         const int64_t end = evr_min(width, ow + left);
         left -= end - ow;
-        for (; ow < end; ow++) {
-          const int64_t iw = evr_source_pixel(
-              ow * d->stride_width - d->pad_left + kw * d->dilation_width, d->in_width,
-              d->pad_mode);
-          *out++ = ih < 0 || iw < 0 ? w->zeros : x + (ih * d->in_width + iw) * d->in_channels;
+        if (ih < 0) {
+          for (; ow < end; ow++) *out++ = w->zeros;
+          continue;
         }
+        const float *row = x + ih * d->in_width * d->in_channels;
+        const int64_t shift = kw * d->dilation_width - d->pad_left;
+        /* Columns from which the tap reads inside the row, and no longer does. */
+        const int64_t inside = evr_min(evr_max(evr_ceil_div(evr_max(-shift, 0), d->stride_width), ow), end);
+        const int64_t outside =
+            shift >= d->in_width ? inside
+                                 : evr_max(evr_min((d->in_width - 1 - shift) / d->stride_width + 1, end), inside);
+        for (; ow < inside; ow++) *out++ = edge_pixel(w, row, ow * d->stride_width + shift);
+        for (; ow < outside; ow++)
+          *out++ = row + (ow * d->stride_width + shift) * d->in_channels;
+        for (; ow < end; ow++) *out++ = edge_pixel(w, row, ow * d->stride_width + shift);
       }
     }
 }
@@ -187,13 +215,16 @@ static void copy_and_point(const band_work *w) {
     }
   }
   const float **out = w->pointers;
+  const int64_t step = d->stride_width * channels;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    int64_t oh = first_row, ow = w->first_pixel % width;
-    for (int64_t i = 0; i < w->pixels; i++) {
-      *out++ = w->copy +
-               ((oh - first_row) * d->stride_height + kh * d->dilation_height) * row_floats +
-               ow * d->stride_width * channels;
-      if (++ow == width) ow = 0, oh++;
+    const float *in = w->copy + kh * d->dilation_height * row_floats;
+    int64_t ow = w->first_pixel % width;
+    for (int64_t left = w->pixels; left > 0; ow = 0) {
+      const int64_t count = evr_min(width - ow, left);
+      for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
+      out += count;
+      left -= count;
+      in += d->stride_height * row_floats;
     }
   }
 }
