@@ -66,9 +66,9 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   const int64_t threads = p->common.parallel.threads;
   /* A band is swept once for each block of channels, so what it reads should stay in L2. */
-  const int64_t read_bytes =
-      p->group_in * d->stride_height * d->stride_width * (int64_t)sizeof(float);
-  const int64_t fits = evr_max(l2_bytes() / 2 / read_bytes, 96);
+  const double read_bytes =
+      (double)p->sizes.x_count / (double)(d->batch * d->groups * pixels) * sizeof(float);
+  const int64_t fits = evr_max((int64_t)((double)l2_bytes() / 2 / read_bytes), 96);
   const int64_t most = evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b.runs), 8);
   /* Enough bands for every thread, as long as a band keeps a panel busy. */
   const int64_t images = d->batch * d->groups;
@@ -80,8 +80,8 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.stretch = evr_ceil_div(b.blocks, b.stretches);
   b.stretches = evr_ceil_div(b.blocks, b.stretch);
 
-  b.pointer_bytes = evr_size_product((size_t)(b.runs * b.band), sizeof(float *));
-  b.pointer_bytes = (b.pointer_bytes + 63) & ~(size_t)63;
+  b.pointer_bytes = evr_size_lines(
+      evr_size_product(evr_size_product((size_t)b.runs, (size_t)b.band), sizeof(float *)));
   b.zero_bytes = b.folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(b.run_length);
   if (b.folded) {
     const int64_t out_rows = evr_min((b.band + p->sizes.conv_width - 2) / p->sizes.conv_width + 1,

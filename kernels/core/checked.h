@@ -44,10 +44,13 @@ static inline size_t evr_size_sum(size_t a, size_t b) {
   size_t sum;
   return __builtin_add_overflow(a, b, &sum) ? EVR_SIZE_TOO_LARGE : sum;
 }
-/* Bytes of count floats (count >= 0), rounded up to whole cache lines. */
-static inline size_t evr_size_floats(int64_t count) {
-  const size_t bytes = evr_size_product((size_t)count, sizeof(float));
+/* Rounded up to whole cache lines. */
+static inline size_t evr_size_lines(size_t bytes) {
   return bytes > EVR_SIZE_TOO_LARGE - 63 ? EVR_SIZE_TOO_LARGE : (bytes + 63) & ~(size_t)63;
+}
+/* Bytes of count floats (count >= 0), in whole cache lines. */
+static inline size_t evr_size_floats(int64_t count) {
+  return evr_size_lines(evr_size_product((size_t)count, sizeof(float)));
 }
 
 static inline int64_t evr_min(int64_t a, int64_t b) { return a < b ? a : b; }
