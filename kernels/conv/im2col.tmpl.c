@@ -1,0 +1,217 @@
+/* Convolution as a matrix product, the way it is taught: the windows of a band of pixels are copied
+ * out into a matrix (image to columns), which meets the weights in one product.
+ *
+ *   NHWC:  Y[pixels x channels] = columns[pixels x depth] W[depth x channels]
+ *   NCHW:  Y[channels x pixels] = W[channels x depth] columns[depth x pixels]
+ *
+ * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there the
+ * image is the matrix. */
+#include "conv/gather.h"
+#include "conv/weights.h"
+
+/* Floats of a band's matrix to aim at, so that it stays in the second level cache. */
+#define MATRIX_FLOATS 131072
+
+typedef struct blocking {
+  bool copies;                /* whether a matrix is made */
+  int64_t band, bands;        /* pixels of a band, bands of an image */
+  int64_t stretch, stretches; /* output channels of a task, tasks of a band and group */
+  size_t matrix_bytes, slot_bytes;
+} blocking;
+
+static blocking make_blocking(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  const bool nchw = d->layout == EVR_NCHW;
+  const int64_t rows = EVR_NAME(evr_gemm_tile_rows), columns = EVR_NAME(evr_gemm_tile_columns);
+  const int64_t pixel_unit = nchw ? columns : rows, channel_unit = nchw ? rows : columns;
+  blocking b = {0};
+  b.copies = d->kernel_height > 1 || d->kernel_width > 1 || d->stride_height > 1 ||
+             d->stride_width > 1 || d->pad_top > 0 || d->pad_bottom > 0 || d->pad_left > 0 ||
+             d->pad_right > 0;
+
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const int64_t tasks = p->common.parallel.threads > 1 ? 4 * p->common.parallel.threads : 1;
+  const int64_t images = d->batch * d->groups;
+  int64_t units = evr_max(1, evr_min(MATRIX_FLOATS / p->depth, 32 * rows) / pixel_unit);
+  const int64_t wanted = evr_ceil_div(tasks, images);
+  units = evr_max(1, evr_min(units, pixels / pixel_unit / wanted));
+  b.band = evr_min(units * pixel_unit, pixels);
+  b.bands = evr_ceil_div(pixels, b.band);
+  const int64_t pieces = evr_ceil_div(wanted, b.bands);
+  b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), channel_unit);
+  b.stretches = evr_ceil_div(p->group_out, b.stretch);
+
+  if (b.copies) b.matrix_bytes = evr_size_product(evr_size_floats(p->depth), (size_t)b.band);
+  const evr_gemm product = {.k = p->depth};
+  b.slot_bytes = b.matrix_bytes;
+  if (nchw)
+    b.slot_bytes = evr_size_sum(
+        b.slot_bytes, evr_size_floats(EVR_NAME(evr_gemm_scratch_count)(&product)));
+  return b;
+}
+
+static size_t workspace_size(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
+}
+
+static size_t packed_size(const void *problem) { return evr_conv2d_packed_matrix_size(problem); }
+
+static void pack(const void *problem, const float *weights, void *packed) {
+  evr_conv2d_pack_matrix(problem, weights, packed);
+}
+
+/* One row of the matrix: the window of one pixel, x being the image's first channel of a group. */
+static void copy_window(const evr_conv2d_problem *p, const float *x, int64_t oh, int64_t ow,
+                        float *to) {
+  const evr_conv2d_desc *d = &p->desc;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
+    const int64_t ih = evr_source_pixel(
+        oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height, d->pad_mode);
+    const int64_t left = ow * d->stride_width - d->pad_left;
+    if (ih >= 0 && left >= 0 && left + d->kernel_width <= d->in_width && d->groups == 1 &&
+        d->dilation_width == 1) { /* a window row in one piece */
+      const int64_t count = d->kernel_width * p->group_in;
+      evr_copy_floats(to, x + (ih * d->in_width + left) * d->in_channels, count);
+      to += count;
+      continue;
+    }
+    for (int64_t kw = 0; kw < d->kernel_width; kw++, to += p->group_in) {
+      const int64_t iw =
+          evr_source_pixel(left + kw * d->dilation_width, d->in_width, d->pad_mode);
+      if (ih < 0 || iw < 0)
+        memset(to, 0, (size_t)p->group_in * sizeof *to);
+      else
+        evr_copy_floats(to, x + (ih * d->in_width + iw) * d->in_channels, p->group_in);
+    }
+  }
+}
+
+typedef struct job {
+  const evr_conv2d_problem *p;
+  const evr_conv2d_call *call;
+  blocking b;
+} job;
+
+/* The part of a job that one task does. */
+typedef struct part {
+  int64_t image, group;
+  int64_t pixel, pixels;
+  int64_t channel, channels; /* within the group */
+  float *matrix, *scratch;
+} part;
+
+static void multiply_nhwc(const job *j, const part *t) {
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const float *x = j->call->x + t->image * d->in_height * d->in_width * d->in_channels +
+                   t->group * p->group_in;
+  if (j->b.copies)
+    for (int64_t i = 0; i < t->pixels; i++)
+      copy_window(p, x, (t->pixel + i) / p->sizes.conv_width,
+                  (t->pixel + i) % p->sizes.conv_width, t->matrix + i * p->depth);
+  const int64_t channel = t->group * p->group_out + t->channel;
+  const int64_t at =
+      (t->image * p->sizes.conv_height * p->sizes.conv_width + t->pixel) * d->out_channels +
+      channel;
+  const evr_gemm product = {
+      .m = t->pixels,
+      .n = t->channels,
+      .k = p->depth,
+      .a = j->b.copies ? t->matrix : x + t->pixel * d->in_channels,
+      .a_row = j->b.copies ? p->depth : d->in_channels,
+      .packed_b = evr_conv2d_packed_group(p, j->call->packed, t->group) + t->channel * p->depth,
+      .c = j->call->y + at,
+      .c_row = d->out_channels,
+      .column_bias = j->call->bias != NULL ? j->call->bias + channel : NULL,
+      .residual = j->call->residual != NULL ? j->call->residual + at : NULL,
+      .activation = d->activation,
+  };
+  EVR_NAME(evr_gemm)(&product, NULL);
+}
+
+static void multiply_nchw(const job *j, const part *t) {
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t in_plane = d->in_height * d->in_width;
+  const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
+  const float *x = j->call->x + (t->image * d->in_channels + t->group * p->group_in) * in_plane;
+  if (j->b.copies) {
+    float *to = t->matrix;
+    for (int64_t kh = 0; kh < d->kernel_height; kh++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++)
+        for (int64_t ic = 0; ic < p->group_in; ic++, to += t->pixels)
+          evr_gather_pixels(p, x + ic * in_plane, kh, kw, t->pixel, t->pixels, to);
+  }
+  const int64_t channel = t->group * p->group_out + t->channel;
+  const int64_t at = (t->image * d->out_channels + channel) * out_plane + t->pixel;
+  const evr_gemm product = {
+      .m = t->channels,
+      .n = t->pixels,
+      .k = p->depth,
+      .packed_a = evr_conv2d_packed_group(p, j->call->packed, t->group) + t->channel * p->depth,
+      .b = j->b.copies ? t->matrix : x + t->pixel,
+      .b_row = j->b.copies ? t->pixels : in_plane,
+      .c = j->call->y + at,
+      .c_row = out_plane,
+      .row_bias = j->call->bias != NULL ? j->call->bias + channel : NULL,
+      .residual = j->call->residual != NULL ? j->call->residual + at : NULL,
+      .activation = d->activation,
+  };
+  EVR_NAME(evr_gemm)(&product, t->scratch);
+}
+
+static void run_task(void *argument, int64_t task, int slot) {
+  const job *j = argument;
+  const evr_conv2d_problem *p = j->p;
+  const blocking *b = &j->b;
+  const int64_t stretch = task % b->stretches;
+  const int64_t band = task / b->stretches % b->bands;
+  const int64_t image_group = task / b->stretches / b->bands;
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  char *slot_memory = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
+  const part t = {
+      .image = image_group / p->desc.groups,
+      .group = image_group % p->desc.groups,
+      .pixel = band * b->band,
+      .pixels = evr_min(b->band, pixels - band * b->band),
+      .channel = stretch * b->stretch,
+      .channels = evr_min(b->stretch, p->group_out - stretch * b->stretch),
+      .matrix = (float *)(void *)slot_memory,
+      .scratch = (float *)(void *)(slot_memory + b->matrix_bytes),
+  };
+  if (p->desc.layout == EVR_NCHW)
+    multiply_nchw(j, &t);
+  else
+    multiply_nhwc(j, &t);
+}
+
+static void forward(const void *problem, const void *call) {
+  const evr_conv2d_problem *p = problem;
+  job j = {p, call, make_blocking(p)};
+  evr_parallel_for(&p->common.parallel,
+                   p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
+}
+
+/* Multiply-adds at a pace of about three vectors a nanosecond, with the lanes that stay empty, and
+ * for each float of the matrix its way there and back. */
+static double cost(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  const blocking b = make_blocking(p);
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const int64_t lanes = p->desc.layout == EVR_NCHW ? pixels : p->group_out;
+  const double filled = (double)lanes / (double)evr_round_up(lanes, EVR_LANES);
+  const double copied = b.copies || p->desc.layout == EVR_NCHW
+                            ? (double)(p->desc.batch * p->desc.groups * pixels) *
+                                  (double)p->depth * (b.copies ? 0.3 : 0.1)
+                            : 0.0;
+  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 3.0 * EVR_LANES) + copied + 300.0;
+}
+
+const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {
+    .cost = cost,
+    .packed_size = packed_size,
+    .workspace_size = workspace_size,
+    .pack = pack,
+    .forward = forward,
+};
