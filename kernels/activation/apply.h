@@ -14,4 +14,10 @@ void evr_activation_apply_avx512(const evr_activation *activation, const float *
 void evr_activation_apply_neon(const evr_activation *activation, const float *x, float *y,
                                int64_t n);
 
+/* y[i] = e^x[i] for i < n; x == y is allowed. */
+void evr_exp_apply_scalar(const float *x, float *y, int64_t n);
+void evr_exp_apply_avx2(const float *x, float *y, int64_t n);
+void evr_exp_apply_avx512(const float *x, float *y, int64_t n);
+void evr_exp_apply_neon(const float *x, float *y, int64_t n);
+
 #endif

@@ -1,18 +1,178 @@
 /* The elementwise functions in the vocabulary of simd.h, so that their bits do not depend on the
- * instruction set. */
+ * instruction set. Errors in ulp stand in docs/numbers.md; infinities give the limit of the
+ * function, NaN gives NaN, and subnormal results are rounded, not flushed.
+ *
+ * Clamps are written vf_greater(bound, x) and vf_smaller(bound, x): this order lets NaN pass. */
 #ifndef EVR_ACTIVATION_FUNCTIONS_H
 #define EVR_ACTIVATION_FUNCTIONS_H
 
+#include "activation/exponential.h"
 #include "evrisim/types.h"
-#include "simd/simd.h"
+
+EVR_INLINE vf evr_clamp(vf least, vf x, vf most) {
+  return vf_smaller(most, vf_greater(least, x));
+}
 
 EVR_INLINE vf evr_relu(vf x) { return vf_greater(vf_zero(), x); }
 
+EVR_INLINE vf evr_relu6(vf x) { return evr_clamp(vf_zero(), x, vf_set1(6.0f)); }
+
+EVR_INLINE vf evr_leaky_relu(vf x, vf alpha) {
+  return vf_select(vf_lt(x, vf_zero()), vf_mul(alpha, x), x);
+}
+
+/* The factor relu6(x + 3) / 6 comes first, so that a large x does not overflow; below -3 the factor
+ * is zero, and the clamp keeps it from meeting an infinity. */
+EVR_INLINE vf evr_hard_swish(vf x) {
+  const vf from = vf_greater(vf_set1(-3.0f), x);
+  const vf factor = vf_smaller(vf_set1(6.0f), vf_add(from, vf_set1(3.0f)));
+  return vf_mul(from, vf_mul(factor, vf_set1(1.0f / 6.0f)));
+}
+
+/* For x < 0, e^x - 1 = 2^n (e^r - 1) + (2^n - 1) with no cancellation. Below -20 it rounds to -1. */
+EVR_INLINE vf evr_elu(vf x, vf alpha) {
+  vf n;
+  const vf r = evr_exp_reduce(vf_greater(vf_set1(-20.0f), x), &n);
+  const vf power = vf_scale(vf_set1(1.0f), n);
+  const vf less_one = vf_fma(power, evr_exp_less_one(r), vf_sub(power, vf_set1(1.0f)));
+  return vf_select(vf_lt(x, vf_zero()), vf_mul(alpha, less_one), x);
+}
+
+/* Below 5/8 an odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one
+ * by one with the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
+EVR_INLINE vf evr_tanh(vf x) {
+  const vf one = vf_set1(1.0f), two = vf_set1(2.0f);
+  const vf size = vf_smaller(vf_set1(10.0f), vf_abs(x));
+  const vf square = vf_mul(size, size);
+  vf p = vf_set1(-0x1.750ccap-8f);
+  p = vf_fma(p, square, vf_set1(0x1.51f8ccp-6f));
+  p = vf_fma(p, square, vf_set1(-0x1.b835a4p-5f));
+  p = vf_fma(p, square, vf_set1(0x1.1106f6p-3f));
+  p = vf_fma(p, square, vf_set1(-0x1.555532p-2f));
+  const vf small = vf_fma(vf_mul(size, square), p, size);
+  vf n;
+  const vf r = evr_exp_reduce(vf_add(size, size), &n);
+  const vf power = vf_scale(vf_add(one, evr_exp_less_one(r)), n);
+  const vf large = vf_sub(one, vf_div(two, vf_add(one, power)));
+  return vf_copysign(vf_select(vf_lt(size, vf_set1(0.625f)), small, large), x);
+}
+
+/* 1.7159 tanh(2x/3). What 2x/3 loses to rounding comes back through the derivative 1 - tanh^2. */
+EVR_INLINE vf evr_scaled_tanh(vf x) {
+  const vf two_thirds = vf_set1(0x1.555556p-1f), two_thirds_low = vf_set1(-0x1.555556p-26f);
+  const vf scale = vf_set1(0x1.b74538p+0f), scale_low = vf_set1(0x1.de69aep-25f);
+  const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
+  const vf high = vf_mul(from, two_thirds);
+  const vf low = vf_fma(from, two_thirds_low, vf_fma(from, two_thirds, vf_neg(high)));
+  const vf t = evr_tanh(high);
+  const vf tanh = vf_fma(low, vf_fnma(t, t, vf_set1(1.0f)), t);
+  return vf_copysign(vf_fma(tanh, scale, vf_mul(tanh, scale_low)), x);
+}
+
+/* x sigmoid(u + low) = x e^(u + low) / (1 + e^(u + low)) for -120 <= u <= 0 and a small low. The
+ * quotient is corrected by its remainder, and the power of 2 in it comes last, so that a subnormal
+ * result is rounded once. */
+EVR_INLINE vf evr_times_sigmoid(vf x, vf u, vf low) {
+  const vf one = vf_set1(1.0f);
+  vf n;
+  const vf r = vf_add(evr_exp_reduce(u, &n), low);
+  const vf p = vf_add(one, evr_exp_less_one(r));
+  const vf power = vf_scale(p, n);
+  const vf divisor = vf_add(one, power);
+  const vf divisor_low = vf_add(vf_sub(one, divisor), power);
+  const vf reciprocal = vf_div(one, divisor);
+  const vf dividend = vf_mul(x, p);
+  const vf quotient = vf_mul(dividend, reciprocal);
+  const vf remainder =
+      vf_fnma(quotient, divisor_low, vf_fnma(quotient, divisor, dividend));
+  return vf_scale(vf_copysign(vf_fma(remainder, reciprocal, quotient), x), n);
+}
+
+/* sigmoid, SiLU and both GELUs have the form f(x) = c(x) S(x) with S(x) = 1 - S(-x): the tail
+ * c S(-|x|), found without cancellation, is the result for x <= 0 and what is missing from c for
+ * x > 0. */
+EVR_INLINE vf evr_sigmoid(vf x) {
+  const vf size = vf_smaller(vf_set1(104.0f), vf_abs(x));
+  const vf tail = evr_times_sigmoid(vf_set1(1.0f), vf_neg(size), vf_zero());
+  return vf_select(vf_gt(x, vf_zero()), vf_sub(vf_set1(1.0f), tail), tail);
+}
+
+EVR_INLINE vf evr_silu(vf x) {
+  const vf from = evr_clamp(vf_set1(-120.0f), x, vf_set1(120.0f));
+  const vf tail = evr_times_sigmoid(from, vf_neg(vf_abs(from)), vf_zero());
+  return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
+}
+
+/* Phi(-a) = e^(-a^2/2) m(a), where m(a) = erfcx(a / sqrt 2) / 2 falls slowly: a quotient of
+ * polynomials of degree 4 and 5 on [0, 14.5], by reweighted least squares on the relative error,
+ * then a search over neighbouring floats: 2^-26.7. a^2 is taken in two pieces, since an error of
+ * its last place would be seen in the tail. At -15 the result is -0. */
+EVR_INLINE vf evr_gelu(vf x) {
+  const vf one = vf_set1(1.0f);
+  const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
+  const vf a = vf_abs(from);
+  vf p = vf_set1(0x1.0dcb36p-8f);
+  p = vf_fma(p, a, vf_set1(0x1.4ce3fep-5f));
+  p = vf_fma(p, a, vf_set1(0x1.774866p-3f));
+  p = vf_fma(p, a, vf_set1(0x1.c0d368p-2f));
+  p = vf_fma(p, a, vf_set1(0.5f));
+  vf q = vf_set1(0x1.5221e8p-7f);
+  q = vf_fma(q, a, vf_set1(0x1.a13e2ep-4f));
+  q = vf_fma(q, a, vf_set1(0x1.e0c2bcp-2f));
+  q = vf_fma(q, a, vf_set1(0x1.33d98ep+0f));
+  q = vf_fma(q, a, vf_set1(0x1.acabe4p+0f));
+  q = vf_fma(q, a, one);
+  const vf square = vf_mul(a, a);
+  const vf square_low = vf_fma(a, a, vf_neg(square));
+  vf n;
+  vf r = evr_exp_reduce(vf_mul(square, vf_set1(-0.5f)), &n);
+  r = vf_fma(square_low, vf_set1(-0.5f), r);
+  const vf power = vf_add(one, evr_exp_less_one(r));
+  const vf tail = vf_scale(vf_mul(from, vf_div(vf_mul(power, p), q)), n);
+  return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
+}
+
+/* x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), the same as x/2 (1 + tanh(...)). The argument is
+ * carried in two pieces, for the same reason as in GELU. At -11 the result is -0. */
+EVR_INLINE vf evr_gelu_tanh(vf x) {
+  const vf linear = vf_set1(0x1.988454p+0f), linear_low = vf_set1(-0x1.857936p-25f);
+  const vf cubic = vf_set1(0x1.2444f2p-4f), cubic_low = vf_set1(0x1.49b16ap-29f);
+  const vf from = evr_clamp(vf_set1(-11.0f), x, vf_set1(11.0f));
+  const vf a = vf_abs(from);
+  const vf square = vf_mul(a, a);
+  const vf square_low = vf_fma(a, a, vf_neg(square));
+  /* cubic a^2, then the factor linear + cubic a^2, then their product with a. */
+  const vf c = vf_mul(cubic, square);
+  vf c_low = vf_fma(cubic, square, vf_neg(c));
+  c_low = vf_fma(cubic_low, square, vf_fma(cubic, square_low, c_low));
+  const vf factor = vf_add(linear, c);
+  const vf part = vf_sub(factor, linear);
+  vf factor_low = vf_add(vf_sub(linear, vf_sub(factor, part)), vf_sub(c, part));
+  factor_low = vf_add(factor_low, vf_add(c_low, linear_low));
+  const vf u = vf_mul(a, factor);
+  const vf u_low = vf_fma(a, factor_low, vf_fma(a, factor, vf_neg(u)));
+  const vf tail = evr_times_sigmoid(from, vf_neg(u), vf_neg(u_low));
+  return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
+}
+
+/* Any of them. Kernels that unroll should store first and call evr_activation_apply (apply.h) on
+ * what they stored: inlined here are all twelve. */
 EVR_INLINE vf evr_activate(const evr_activation *activation, vf x) {
   switch (activation->kind) {
+    case EVR_IDENTITY: return x;
     case EVR_RELU: return evr_relu(x);
-    default: return x;
+    case EVR_LEAKY_RELU: return evr_leaky_relu(x, vf_set1(activation->alpha));
+    case EVR_ELU: return evr_elu(x, vf_set1(activation->alpha));
+    case EVR_SIGMOID: return evr_sigmoid(x);
+    case EVR_TANH: return evr_tanh(x);
+    case EVR_SCALED_TANH: return evr_scaled_tanh(x);
+    case EVR_RELU6: return evr_relu6(x);
+    case EVR_HARD_SWISH: return evr_hard_swish(x);
+    case EVR_SILU: return evr_silu(x);
+    case EVR_GELU: return evr_gelu(x);
+    case EVR_GELU_TANH: return evr_gelu_tanh(x);
   }
+  return x;
 }
 
 #endif

@@ -6,4 +6,7 @@
 
 float evr_activation_reference(const evr_activation *activation, float x);
 
+/* e^x as softmax takes it (exponential.h). */
+float evr_exp_reference(float x);
+
 #endif

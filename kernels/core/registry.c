@@ -39,6 +39,10 @@ DECLARE(evr_conv2d_im2col_gemm);
 extern const evr_kernel evr_conv2d_reference;
 extern const evr_kernel evr_pool2d_reference;
 extern const evr_kernel evr_pad2d_copy, evr_pad2d_reference;
+DECLARE(evr_activation_direct);
+extern const evr_kernel evr_activation_reference_kernel;
+DECLARE(evr_softmax_direct);
+extern const evr_kernel evr_softmax_reference;
 
 static const evr_variant registry[] = {
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
@@ -47,6 +51,10 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_POOL2D, evr_pool2d_reference)
     {"copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
     REFERENCE(EVR_OP_PAD2D, evr_pad2d_reference)
+    ROWS(EVR_OP_ACTIVATION, "direct", evr_activation_direct)
+    REFERENCE(EVR_OP_ACTIVATION, evr_activation_reference_kernel)
+    ROWS(EVR_OP_SOFTMAX, "direct", evr_softmax_direct)
+    REFERENCE(EVR_OP_SOFTMAX, evr_softmax_reference)
 };
 
 const evr_variant *evr_registry(size_t *count) {

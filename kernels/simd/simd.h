@@ -15,6 +15,8 @@
  *                     (so b where either is NaN, or both are zeros)
  *   vf_select(m, a, b)  m ? a : b                   vf_is_nan(a)
  *   vf_to_vi            towards zero; the value must fit
+ *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
+ *                       or such that a 2^(n/2) is normal; any a where n is 0
  */
 #ifndef EVR_SIMD_SIMD_H
 #define EVR_SIMD_SIMD_H
@@ -49,6 +51,18 @@
 #include "scalar.h"
 #else
 #error "define one of EVR_SIMD_SCALAR, EVR_SIMD_AVX2, EVR_SIMD_AVX512, EVR_SIMD_NEON"
+#endif
+
+#if !defined(EVR_HAS_SCALE)
+/* Two factors, since 2^n itself may be no normal number. n + 1.5 2^23 has n in its low bits. */
+EVR_INLINE vf vf_scale(vf a, vf n) {
+  const vf offset = vf_set1(0x1.8p23f);
+  const vi whole = vi_sub(vf_bits(vf_add(n, offset)), vf_bits(offset));
+  const vi first = vi_shift_right(whole, 1), second = vi_sub(whole, first);
+  const vi bias = vi_set1(127);
+  const vf half = vf_mul(a, vi_as_vf(vi_shift_left(vi_add(first, bias), 23)));
+  return vf_mul(half, vi_as_vf(vi_shift_left(vi_add(second, bias), 23)));
+}
 #endif
 
 #endif
