@@ -34,6 +34,7 @@
   extern const evr_kernel kernel##_avx512, kernel##_avx2, kernel##_neon, kernel##_scalar
 
 
+DECLARE(evr_conv2d_depthwise);
 DECLARE(evr_conv2d_direct);
 DECLARE(evr_conv2d_im2col_gemm);
 extern const evr_kernel evr_conv2d_reference;
@@ -45,6 +46,7 @@ DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
 
 static const evr_variant registry[] = {
+    ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
     ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)
     REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)

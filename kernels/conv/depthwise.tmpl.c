@@ -1,0 +1,76 @@
+/* Depthwise convolution: the row of the registry, and which source serves which layout. */
+#include "conv/depthwise.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/checked.h"
+
+/* A window spread by dilation over millions of pixels would want scratch for all of them. */
+#define MOST_SLOT_BYTES ((size_t)1 << 24)
+
+static size_t slot_bytes(const evr_conv2d_problem *p) {
+  return p->desc.layout == EVR_NHWC ? EVR_NAME(evr_depthwise_nhwc_slot_bytes)(p)
+                                    : EVR_NAME(evr_depthwise_nchw_slot_bytes)(p);
+}
+
+static bool accepts(const void *problem, char *reason) {
+  const evr_conv2d_problem *p = problem;
+  if (p->group_in != 1) {
+    snprintf(reason, EVR_REASON_SIZE,
+             "needs one input channel a group; desc.groups is %" PRId64 " for %" PRId64
+             " input channels",
+             p->desc.groups, p->desc.in_channels);
+    return false;
+  }
+  if (slot_bytes(p) > MOST_SLOT_BYTES) {
+    snprintf(reason, EVR_REASON_SIZE, "its rows and windows need more than %zu bytes of scratch",
+             MOST_SLOT_BYTES);
+    return false;
+  }
+  return true;
+}
+
+static size_t workspace_size(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  return evr_size_product(slot_bytes(p), (size_t)p->common.parallel.threads);
+}
+
+static size_t packed_size(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  return p->desc.layout == EVR_NHWC ? EVR_NAME(evr_depthwise_nhwc_packed_size)(p)
+                                    : EVR_NAME(evr_depthwise_nchw_packed_size)(p);
+}
+
+static void pack(const void *problem, const float *weights, void *packed) {
+  const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NHWC)
+    EVR_NAME(evr_depthwise_nhwc_pack)(p, weights, packed);
+  else
+    EVR_NAME(evr_depthwise_nchw_pack)(p, weights, packed);
+}
+
+static void forward(const void *problem, const void *call) {
+  const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NHWC)
+    EVR_NAME(evr_depthwise_nhwc_forward)(p, call);
+  else
+    EVR_NAME(evr_depthwise_nchw_forward)(p, call);
+}
+
+/* Multiply-adds at about two a nanosecond and lane, and memory traffic at 20 bytes a nanosecond. */
+static double cost(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  const double rate = EVR_LANES == 1 ? 0.3 : 2.0 * EVR_LANES;
+  const double bytes = 4.0 * (double)(p->sizes.x_count + p->sizes.y_count);
+  return p->multiplies / rate + bytes / 20.0 + 300.0;
+}
+
+const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {
+    .accepts = accepts,
+    .cost = cost,
+    .packed_size = packed_size,
+    .workspace_size = workspace_size,
+    .pack = pack,
+    .forward = forward,
+};

@@ -1,0 +1,269 @@
+/* Depthwise convolution, NCHW: lanes run over the output columns of one plane.
+ *
+ * A chunk of rows is copied into scratch: padded, and for strides dealt out into phases (every
+ * stride-th column and row side by side), so that each tap reads with stride one. All rows have one
+ * pitch there, so outputs are computed as one flat run across row ends, small planes without
+ * wasting lanes; what falls between rows is dropped when the run is finished into y. */
+#include "activation/apply.h"
+#include "activation/functions.h"
+#include "conv/depthwise.h"
+#include "core/checked.h"
+
+/* Scratch of a chunk, most of the smallest L1 that is about; multiply-adds that make a task. */
+#define CHUNK_BYTES 24576
+#define TASK_MULTIPLIES 32768
+
+typedef struct axis {
+  int64_t stride;
+  int64_t period; /* phases that taps read: tap k reads phase k % period, */
+  int64_t step;   /* which begins at padded position (k % period) * step % stride */
+  int64_t reach;  /* positions of a phase beyond the outputs */
+} axis;
+
+typedef struct cut {
+  axis vertical, horizontal;
+  int64_t pitch;           /* positions of a phase's row */
+  int64_t rows, chunks;    /* output rows of a chunk */
+  int64_t plane;           /* floats of one phase: rows + reach, times pitch */
+  int64_t channels, groups; /* input channels of a task */
+  size_t in_bytes, out_bytes, offset_bytes;
+} cut;
+
+static int64_t greatest_common_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    const int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+static axis make_axis(int64_t stride, int64_t outputs, int64_t kernel, int64_t dilation) {
+  axis a = {.stride = evr_depthwise_stride(stride, outputs), .step = dilation};
+  a.period = evr_min(a.stride / greatest_common_divisor(dilation, a.stride), kernel);
+  a.reach = (kernel - 1) * dilation / a.stride;
+  return a;
+}
+
+static size_t floats_of(int64_t a, int64_t b, int64_t c, int64_t d) {
+  int64_t count;
+  return evr_count_floats(a, b, c, d, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
+}
+
+static cut make_cut(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
+  cut c = {0};
+  c.vertical = make_axis(d->stride_height, height, d->kernel_height, d->dilation_height);
+  c.horizontal = make_axis(d->stride_width, width, d->kernel_width, d->dilation_width);
+  c.pitch = width + c.horizontal.reach;
+  const int64_t phases = c.vertical.period * c.horizontal.period;
+  const int64_t fit = CHUNK_BYTES / (int64_t)sizeof(float) / c.pitch;
+  const int64_t most = (fit - phases * c.vertical.reach) / (phases + 1);
+  c.chunks = evr_ceil_div(height, evr_max(evr_min(most, height), 1));
+  c.rows = evr_ceil_div(height, c.chunks);
+  c.chunks = evr_ceil_div(height, c.rows);
+  c.plane = (c.rows + c.vertical.reach) * c.pitch;
+
+  const double multiplies =
+      (double)(c.rows * width * p->group_out) * (double)p->depth;
+  const int64_t worth = multiplies < TASK_MULTIPLIES ? (int64_t)(TASK_MULTIPLIES / multiplies) : 1;
+  c.groups = evr_ceil_div(d->in_channels, worth);
+  c.channels = evr_ceil_div(d->in_channels, c.groups);
+  c.groups = evr_ceil_div(d->in_channels, c.channels);
+
+  /* Vectors of the run may end, and begin, up to a vector beyond the last phase. */
+  c.in_bytes = evr_size_sum(
+      floats_of(phases, c.rows + c.vertical.reach, c.pitch, 1), 2 * EVR_LANES * sizeof(float) + 64);
+  c.out_bytes = evr_size_sum(floats_of(c.rows, c.pitch, 1, 1), EVR_LANES * sizeof(float) + 64);
+  c.in_bytes -= c.in_bytes == EVR_SIZE_TOO_LARGE ? 0 : c.in_bytes % 64;
+  c.out_bytes -= c.out_bytes == EVR_SIZE_TOO_LARGE ? 0 : c.out_bytes % 64;
+  c.offset_bytes = evr_size_product((size_t)p->depth, sizeof(int64_t));
+  c.offset_bytes = evr_size_sum(c.offset_bytes, 64 - c.offset_bytes % 64);
+  return c;
+}
+
+static size_t cut_bytes(const cut *c) {
+  return evr_size_sum(evr_size_sum(c->in_bytes, c->out_bytes), c->offset_bytes);
+}
+
+size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p) {
+  const cut c = make_cut(p);
+  return cut_bytes(&c);
+}
+
+size_t EVR_NAME(evr_depthwise_nchw_packed_size)(const evr_conv2d_problem *p) {
+  return p->desc.filter_layout == EVR_OIHW ? 0 : evr_size_floats(p->sizes.weights_count);
+}
+
+/* The plain order of OIHW: [channel][kh][kw]. */
+void EVR_NAME(evr_depthwise_nchw_pack)(const evr_conv2d_problem *p, const float *weights,
+                                       float *packed) {
+  for (int64_t oc = 0; oc < p->desc.out_channels; oc++)
+    for (int64_t tap = 0; tap < p->depth; tap++)
+      *packed++ = weights[tap * p->desc.out_channels + oc];
+}
+
+typedef struct job {
+  const evr_conv2d_problem *p;
+  const evr_conv2d_call *call;
+  const float *weights; /* [channel][kh][kw] */
+  cut c;
+} job;
+
+/* One row of x into one phase of columns: out[i] is padded column begin + i * stride. */
+static void copy_phase(const evr_conv2d_desc *d, const float *row, int64_t begin, int64_t stride,
+                       int64_t count, float *out) {
+  const int64_t padded = d->pad_left + d->in_width + d->pad_right;
+  const int64_t left = evr_max(d->pad_left - begin, 0);
+  const int64_t right = evr_max(d->pad_left + d->in_width - begin, 0);
+  const int64_t from = evr_min(evr_ceil_div(left, stride), count);
+  const int64_t to = evr_min(evr_ceil_div(right, stride), count);
+  int64_t i = 0;
+  for (; i < from; i++) {
+    const int64_t iw =
+        evr_source_pixel(begin + i * stride - d->pad_left, d->in_width, d->pad_mode);
+    out[i] = iw < 0 ? 0.0f : row[iw];
+  }
+  const int64_t in = begin - d->pad_left;
+  if (stride == 1) {
+    for (; i + EVR_LANES <= to; i += EVR_LANES) vf_store(out + i, vf_load(row + in + i));
+    if (i < to) vf_store_n(out + i, vf_load_n(row + in + i, to - i), to - i);
+    i = to;
+  } else {
+    for (; i < to; i++) out[i] = row[in + i * stride];
+  }
+  for (; i < count; i++) {
+    const int64_t column = begin + i * stride; /* beyond the padding nothing is read for good */
+    const int64_t iw =
+        column < padded ? evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode) : -1;
+    out[i] = iw < 0 ? 0.0f : row[iw];
+  }
+}
+
+/* Fills the scratch copy for output rows from oh on. */
+static void copy_chunk(const job *j, const float *plane, int64_t oh, int64_t rows, float *out) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const cut *c = &j->c;
+  const axis *v = &c->vertical, *h = &c->horizontal;
+  const int64_t padded = d->pad_top + d->in_height + d->pad_bottom;
+  for (int64_t vp = 0; vp < v->period; vp++)
+    for (int64_t i = 0; i < rows + v->reach; i++) {
+      const int64_t row = vp * v->step % v->stride + (oh + i) * v->stride;
+      const int64_t ih =
+          row < padded ? evr_source_pixel(row - d->pad_top, d->in_height, d->pad_mode) : -1;
+      for (int64_t hp = 0; hp < h->period; hp++) {
+        float *to = out + (vp * h->period + hp) * c->plane + i * c->pitch;
+        if (ih < 0)
+          memset(to, 0, (size_t)c->pitch * sizeof *to);
+        else
+          copy_phase(d, plane + ih * d->in_width, hp * h->step % h->stride, h->stride, c->pitch,
+                     to);
+      }
+    }
+  memset(out + v->period * h->period * c->plane, 0, EVR_LANES * sizeof *out);
+}
+
+/* Where each tap begins in the scratch copy. */
+static void find_offsets(const job *j, int64_t *offsets) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const cut *c = &j->c;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++)
+    for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+      const int64_t phase = kh % c->vertical.period * c->horizontal.period +
+                            kw % c->horizontal.period;
+      *offsets++ = phase * c->plane +
+                   kh * d->dilation_height / c->vertical.stride * c->pitch +
+                   kw * d->dilation_width / c->horizontal.stride;
+    }
+}
+
+#define RUN_VECTORS 4
+
+/* V vectors of sums; taps is a constant where it is few. */
+EVR_INLINE void run_vectors(const float *in, const int64_t *offsets, const float *weights,
+                            const int64_t taps, float *out, const int V) {
+  vf sum[RUN_VECTORS];
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) sum[v] = vf_zero();
+  for (int64_t tap = 0; tap < taps; tap++) {
+    const vf weight = vf_set1(weights[tap]);
+    const float *x = in + offsets[tap];
+    EVR_UNROLL
+    for (int v = 0; v < V; v++) sum[v] = vf_fma(vf_load(x + v * EVR_LANES), weight, sum[v]);
+  }
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) vf_store(out + v * EVR_LANES, sum[v]);
+}
+
+static void run_any(const float *in, const int64_t *offsets, const float *weights, int64_t taps,
+                    float *out, int64_t vectors) {
+  int64_t v = 0;
+  for (; v + RUN_VECTORS <= vectors; v += RUN_VECTORS)
+    run_vectors(in + v * EVR_LANES, offsets, weights, taps, out + v * EVR_LANES, RUN_VECTORS);
+  for (; v < vectors; v++)
+    run_vectors(in + v * EVR_LANES, offsets, weights, taps, out + v * EVR_LANES, 1);
+}
+
+/* From the flat run to rows of y: bias, residual, activation. */
+static void finish(const job *j, const float *run, int64_t channel, int64_t at, int64_t rows) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const int64_t width = j->p->sizes.conv_width, pitch = j->c.pitch;
+  const bool biased = j->call->bias != NULL, relu = d->activation.kind == EVR_RELU;
+  const vf bias = vf_set1(biased ? j->call->bias[channel] : 0.0f);
+  const float *residual = j->call->residual != NULL ? j->call->residual + at : NULL;
+  float *y = j->call->y + at;
+  for (int64_t row = 0; row < rows; row++, run += pitch, y += width) {
+    for (int64_t i = 0; i < width; i += EVR_LANES) {
+      const int64_t left = evr_min(width - i, EVR_LANES);
+      vf sum = vf_load(run + i);
+      if (biased) sum = vf_add(sum, bias);
+      if (residual != NULL) sum = vf_add(sum, vf_load_n(residual + i, left));
+      if (relu) sum = evr_relu(sum);
+      if (left == EVR_LANES)
+        vf_store(y + i, sum);
+      else
+        vf_store_n(y + i, sum, left);
+    }
+    if (residual != NULL) residual += width;
+  }
+  y = j->call->y + at;
+  if (!evr_depthwise_activates(d->activation.kind))
+    EVR_NAME(evr_activation_apply)(&d->activation, y, y, rows * width);
+}
+
+static void run_task(void *argument, int64_t task, int slot) {
+  const job *j = argument;
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const cut *c = &j->c;
+  const int64_t chunk = task % c->chunks;
+  const int64_t group = task / c->chunks % c->groups;
+  const int64_t image = task / c->chunks / c->groups;
+  char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
+  int64_t *offsets = (int64_t *)(void *)scratch;
+  float *in = (float *)(void *)(scratch + c->offset_bytes);
+  float *run = (float *)(void *)(scratch + c->offset_bytes + c->in_bytes);
+  find_offsets(j, offsets);
+
+  const int64_t oh = chunk * c->rows;
+  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
+  const int64_t rows = evr_min(c->rows, height - oh);
+  const int64_t vectors = evr_ceil_div((rows - 1) * c->pitch + width, EVR_LANES);
+  const int64_t end = evr_min((group + 1) * c->channels, d->in_channels);
+  for (int64_t ic = group * c->channels; ic < end; ic++) {
+    const float *plane = j->call->x + (image * d->in_channels + ic) * d->in_height * d->in_width;
+    copy_chunk(j, plane, oh, rows, in);
+    for (int64_t oc = ic * p->group_out; oc < (ic + 1) * p->group_out; oc++) {
+      run_any(in, offsets, j->weights + oc * p->depth, p->depth, run, vectors);
+      finish(j, run, oc, ((image * d->out_channels + oc) * height + oh) * width, rows);
+    }
+  }
+}
+
+void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p,
+                                          const evr_conv2d_call *call) {
+  job j = {.p = p, .call = call, .c = make_cut(p)};
+  j.weights = p->desc.filter_layout == EVR_OIHW ? call->weights : call->packed;
+  evr_parallel_for(&p->common.parallel, p->desc.batch * j.c.groups * j.c.chunks, run_task, &j);
+}
