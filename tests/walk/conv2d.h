@@ -46,6 +46,16 @@ void conv2d_buffers_free(conv2d_buffers *buffers);
 const float *conv2d_run(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
                         const conv2d_way *way, conv2d_buffers *buffers);
 
+/* Of the process; each check runs in its own. */
+extern conv2d_buffers conv2d_shared_buffers;
+
+/* The reference's output for the same inputs, in plain memory; the caller frees it. */
+float *conv2d_expected(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
+
+/* Executes and compares bit for bit. False where refused or failed. */
+bool conv2d_run_and_compare(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
+                            const conv2d_way *way, const float *expected);
+
 /* The convolution in double, written without the library: y, and the sum of the magnitudes of all
  * that was added up. No activation, no pooling. Layouts as the descriptor says. */
 void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *inputs, double *y,
@@ -55,5 +65,7 @@ void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *inputs, double *y,
 typedef void conv2d_visit(walk *walk, conv2d_case *c);
 void conv2d_grid(walk *walk, conv2d_visit *visit);
 bool conv2d_random_case(walk *walk, conv2d_case *c);
+
+void conv2d_check_trio(walk *walk);
 
 #endif

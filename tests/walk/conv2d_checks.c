@@ -9,10 +9,9 @@
 #include "support/hooks.h"
 #include "walk/conv2d.h"
 
-static conv2d_buffers buffers; /* each check runs in a process of its own */
+conv2d_buffers conv2d_shared_buffers; /* each check runs in a process of its own */
 
-/* The reference's output for the same inputs, in plain memory. */
-static float *expected_output(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
+float *conv2d_expected(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
   float *y = malloc((size_t)in->sizes.y_count * sizeof *y);
   if (y == NULL) abort();
   const evr_plan_options options = walk_reference_options();
@@ -30,9 +29,9 @@ static float *expected_output(walk *w, const conv2d_case *c, const conv2d_inputs
   return y;
 }
 
-static bool run_and_compare(walk *w, const conv2d_case *c, const conv2d_inputs *in,
+bool conv2d_run_and_compare(walk *w, const conv2d_case *c, const conv2d_inputs *in,
                             const conv2d_way *way, const float *expected) {
-  const float *y = conv2d_run(w, c, in, way, &buffers);
+  const float *y = conv2d_run(w, c, in, way, &conv2d_shared_buffers);
   if (y == NULL) return false;
   char text[1024];
   conv2d_describe(c, text, sizeof text);
@@ -57,12 +56,12 @@ static void against_reference(walk *w, conv2d_case *c) {
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     /* The first way tells whether the variant serves, before time is spent on the reference. */
     if (i == 0) {
-      const float *y = conv2d_run(w, c, &in, &ways[0], &buffers);
+      const float *y = conv2d_run(w, c, &in, &ways[0], &conv2d_shared_buffers);
       if (y == NULL) break;
       w->served++;
-      expected = expected_output(w, c, &in);
+      expected = conv2d_expected(w, c, &in);
     }
-    if (!run_and_compare(w, c, &in, &ways[i], expected)) break;
+    if (!conv2d_run_and_compare(w, c, &in, &ways[i], expected)) break;
   }
   free(expected);
   conv2d_inputs_free(&in);
@@ -92,7 +91,7 @@ static void against_oracle(walk *w, conv2d_case *c, test_values values, judge *i
   w->cases++;
   conv2d_inputs in;
   if (!conv2d_inputs_make(w, c, &in)) return;
-  const float *y = conv2d_run(w, c, &in, &way, &buffers);
+  const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
   if (y != NULL) {
     w->served++;
     const size_t count = (size_t)in.sizes.y_count;
@@ -189,13 +188,13 @@ static void check_threads(walk *w) {
       const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
       for (int p = 0; p < 3 && !walk_failed(w); p++) {
         const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
-        const float *y = conv2d_run(w, c, &in, &way, &buffers);
+        const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
         if (y == NULL) goto refused;
         if (expected == NULL) {
-          expected = expected_output(w, c, &in);
+          expected = conv2d_expected(w, c, &in);
           w->served++;
         }
-        run_and_compare(w, c, &in, &way, expected);
+        conv2d_run_and_compare(w, c, &in, &way, expected);
       }
     }
   refused:
@@ -230,7 +229,7 @@ static void shared_plan(walk *w, const conv2d_case *c) {
   evr_conv2d_plan *plan;
   if (evr_conv2d_plan_create(&c->desc, &options, &plan) == EVR_OK) {
     w->served++;
-    float *expected = expected_output(w, c, &in);
+    float *expected = conv2d_expected(w, c, &in);
     execution runs[2];
     pthread_t threads[2];
     const size_t bytes = (size_t)in.sizes.y_count * sizeof(float);
@@ -273,5 +272,6 @@ const walk_check conv2d_checks[] = {
     {"bound", EVR_OP_CONV2D, check_reals, true},
     {"threads", EVR_OP_CONV2D, check_threads, false},
     {"shared plan", EVR_OP_CONV2D, check_shared_plan, false},
+    {"trio", EVR_OP_CONV2D, conv2d_check_trio, false},
     {NULL, EVR_OPERATIONS, NULL, false},
 };
