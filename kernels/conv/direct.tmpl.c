@@ -1,17 +1,14 @@
 /* Direct convolution, NHWC: no matrix is made; tiles of pixels read the image through pointers.
  *
  * A task is a band of pixels of one image and group, and a stretch of its output channels. For each
- * block of channels and each cut of the sum, the weights of that block and cut (a panel that fits
- * in L1) meet every tile of the band. */
+ * block of channels and each cut of the sum, the weights of that block and cut (a panel that streams
+ * from L2) meet every tile of the band. */
 #include "activation/apply.h"
+#include "conv/band.h"
 #include "conv/direct_tile.h"
-#include "conv/problem.h"
 #include "core/checked.h"
 #include "core/cpu.h"
-
-/* Below this many values a window row is taken as one run of a padded copy: a run per tap would
- * be too short to pay for its pointers. */
-#define FOLD_BELOW 16
+#include "core/memory.h"
 
 #define PANEL_BYTES (192 * 1024)
 
@@ -19,15 +16,19 @@
 #define BAND_POINTERS 8192
 #define BAND_PIXELS 1024
 
+/* Packed weights begin with a line that says whether they are all finite. */
+typedef struct packed_header {
+  bool finite;
+} packed_header;
+#define HEADER_BYTES EVR_ALIGNMENT
+
 typedef struct blocking {
-  bool folded;                /* a run is a window row of a padded copy, else a tap of the image */
-  int64_t runs, run_length;
+  evr_band_shape shape;
   int64_t vectors, blocks;    /* of a group's output channels; block b has vectors near b/blocks */
-  int64_t cut;                /* values of k in one panel */
-  int64_t band, bands;        /* pixels of a band, bands of an image */
+  int64_t cut;                /* values of k in one panel: whole runs, or a part of one */
+  int64_t bands;              /* of an image */
   int64_t stretch, stretches; /* blocks of a task, stretches of a group */
-  int64_t copy_rows, copy_width; /* padded copy: rows for one band, floats of a row */
-  size_t pointer_bytes, zero_bytes, copy_bytes, slot_bytes;
+  size_t slot_bytes;
 } blocking;
 
 /* Block b spans vectors [first, first + count): blocks differ by at most one vector. */
@@ -52,45 +53,40 @@ static int64_t panel_cut(int64_t runs, int64_t run_length) {
   return evr_ceil_div(run_length, evr_ceil_div(run_length, most));
 }
 
+/* Pixels of a band: as many as L2 holds the input of, as it is swept once for each block of
+ * channels; whole rows if possible; and enough bands for every thread, as long as a band keeps a
+ * panel busy. */
+static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64_t wanted_bands) {
+  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
+  const int64_t pixels = height * width;
+  const double read_bytes = (double)p->sizes.x_count * sizeof(float) /
+                            (double)(p->desc.batch * p->desc.groups * pixels);
+  const int64_t fits = evr_max((int64_t)((double)l2_bytes() / 2 / read_bytes), 96);
+  const int64_t most =
+      evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b->shape.runs), 8);
+  const int64_t bands =
+      evr_max(evr_ceil_div(pixels, most), evr_min(wanted_bands, evr_ceil_div(pixels, 96)));
+  const int64_t band = evr_ceil_div(pixels, bands);
+  if (width > most) return band;
+  return evr_ceil_div(height, evr_min(bands, height)) * width;
+}
+
 static blocking make_blocking(const evr_conv2d_problem *p) {
-  const evr_conv2d_desc *d = &p->desc;
-  blocking b = {0};
-  b.folded = d->groups == 1 && d->in_channels < FOLD_BELOW && d->dilation_width == 1 &&
-             d->kernel_width > 1;
-  b.runs = b.folded ? d->kernel_height : d->kernel_height * d->kernel_width;
-  b.run_length = b.folded ? d->kernel_width * d->in_channels : p->group_in;
+  blocking b;
+  evr_band_shape_init(&b.shape, p);
   b.vectors = evr_ceil_div(p->group_out, EVR_LANES);
   b.blocks = evr_ceil_div(b.vectors, EVR_TILE_VECTORS);
-  b.cut = panel_cut(b.runs, b.run_length);
-
-  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  b.cut = panel_cut(b.shape.runs, b.shape.run_length);
   const int64_t threads = p->common.parallel.threads;
-  /* A band is swept once for each block of channels, so what it reads should stay in L2. */
-  const double read_bytes =
-      (double)p->sizes.x_count / (double)(d->batch * d->groups * pixels) * sizeof(float);
-  const int64_t fits = evr_max((int64_t)((double)l2_bytes() / 2 / read_bytes), 96);
-  const int64_t most = evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b.runs), 8);
-  /* Enough bands for every thread, as long as a band keeps a panel busy. */
-  const int64_t images = d->batch * d->groups;
+  const int64_t images = p->desc.batch * p->desc.groups;
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
-  b.bands = evr_max(evr_ceil_div(pixels, most), evr_min(wanted, evr_ceil_div(pixels, 96)));
-  b.band = evr_ceil_div(pixels, b.bands);
-  b.bands = evr_ceil_div(pixels, b.band);
-  b.stretches = threads > 1 ? evr_min(b.blocks, evr_ceil_div(4 * threads, images * b.bands)) : 1;
+  const int64_t band = band_pixels(&b, p, wanted);
+  b.bands = evr_ceil_div(p->sizes.conv_height * p->sizes.conv_width, band);
+  b.stretches = threads > 1 ? evr_min(b.blocks, evr_ceil_div(wanted, b.bands)) : 1;
   b.stretch = evr_ceil_div(b.blocks, b.stretches);
   b.stretches = evr_ceil_div(b.blocks, b.stretch);
-
-  b.pointer_bytes = evr_size_lines(
-      evr_size_product(evr_size_product((size_t)b.runs, (size_t)b.band), sizeof(float *)));
-  b.zero_bytes = b.folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(b.run_length);
-  if (b.folded) {
-    const int64_t out_rows = evr_min((b.band + p->sizes.conv_width - 2) / p->sizes.conv_width + 1,
-                                     p->sizes.conv_height);
-    b.copy_rows = (out_rows - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
-    b.copy_width = (d->in_width + d->pad_left + d->pad_right) * d->in_channels;
-    b.copy_bytes = evr_size_product((size_t)b.copy_rows, evr_size_floats(b.copy_width));
-  }
-  b.slot_bytes = evr_size_sum(evr_size_sum(b.pointer_bytes, b.zero_bytes), b.copy_bytes);
+  evr_band_shape_size(&b.shape, p, band);
+  b.slot_bytes = evr_band_bytes(&b.shape);
   return b;
 }
 
@@ -102,8 +98,9 @@ static size_t workspace_size(const void *problem) {
 static size_t packed_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
   const int64_t vectors = evr_ceil_div(p->group_out, EVR_LANES);
-  const size_t panel = evr_size_product((size_t)vectors, EVR_LANES * sizeof(float));
-  return evr_size_product(evr_size_product(panel, (size_t)p->depth), (size_t)p->desc.groups);
+  const size_t column = evr_size_product((size_t)vectors, EVR_LANES * sizeof(float));
+  const size_t group = evr_size_product(column, (size_t)p->depth);
+  return evr_size_sum(HEADER_BYTES, evr_size_product(group, (size_t)p->desc.groups));
 }
 
 /* Packed weights: [group][block][k in canonical order][channels of the block], zeros beyond the
@@ -112,7 +109,9 @@ static void pack(const void *problem, const float *weights, void *packed) {
   const evr_conv2d_problem *p = problem;
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
-  float *out = packed;
+  const int64_t step = d->filter_layout == EVR_HWIO ? 1 : p->depth;
+  float *out = (float *)(void *)((char *)packed + HEADER_BYTES);
+  float not_finite = 0.0f; /* becomes NaN with the first infinity or NaN */
   for (int64_t group = 0; group < d->groups; group++)
     for (int64_t block = 0; block < b.blocks; block++) {
       int64_t first, count;
@@ -124,169 +123,14 @@ static void pack(const void *problem, const float *weights, void *packed) {
           for (int64_t ic = 0; ic < p->group_in; ic++, out += width) {
             const float *in =
                 weights + evr_weight_offset(p, kh, kw, ic, group * p->group_out + channel);
-            const int64_t step =
-                d->filter_layout == EVR_HWIO ? 1 : p->depth;
-            for (int64_t i = 0; i < real; i++) out[i] = in[i * step];
+            for (int64_t i = 0; i < real; i++) {
+              out[i] = in[i * step];
+              not_finite += out[i] * 0.0f;
+            }
             for (int64_t i = real; i < width; i++) out[i] = 0.0f;
           }
     }
-}
-
-/* One task's view. */
-typedef struct band_work {
-  const evr_conv2d_problem *p;
-  const evr_conv2d_call *call;
-  const blocking *b;
-  int64_t image, group;
-  int64_t first_pixel, pixels;
-  const float **pointers; /* [run][pixel] */
-  float *zeros, *copy;
-} band_work;
-
-static const float *edge_pixel(const band_work *w, const float *row, int64_t column) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
-  return iw < 0 ? w->zeros : row + iw * d->in_channels;
-}
-
-static void point_at_taps(const band_work *w) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const int64_t width = w->p->sizes.conv_width;
-  const float *x = w->call->x + w->image * d->in_height * d->in_width * d->in_channels +
-                   w->group * w->p->group_in;
-  for (int64_t i = 0; i < w->b->run_length && w->b->zero_bytes > 0; i++) w->zeros[i] = 0.0f;
-  const float **out = w->pointers;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++)
-    for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-      int64_t oh = w->first_pixel / width, ow = w->first_pixel % width;
-      for (int64_t left = w->pixels; left > 0; oh++, ow = 0) {
-        const int64_t ih = evr_source_pixel(
-            oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height,
-            d->pad_mode);
-        const int64_t end = evr_min(width, ow + left);
-        left -= end - ow;
-        if (ih < 0) {
-          for (; ow < end; ow++) *out++ = w->zeros;
-          continue;
-        }
-        const float *row = x + ih * d->in_width * d->in_channels;
-        const int64_t shift = kw * d->dilation_width - d->pad_left;
-        /* Columns from which the tap reads inside the row, and no longer does. */
-        const int64_t inside = evr_min(evr_max(evr_ceil_div(evr_max(-shift, 0), d->stride_width), ow), end);
-        const int64_t outside =
-            shift >= d->in_width ? inside
-                                 : evr_max(evr_min((d->in_width - 1 - shift) / d->stride_width + 1, end), inside);
-        for (; ow < inside; ow++) *out++ = edge_pixel(w, row, ow * d->stride_width + shift);
-        for (; ow < outside; ow++)
-          *out++ = row + (ow * d->stride_width + shift) * d->in_channels;
-        for (; ow < end; ow++) *out++ = edge_pixel(w, row, ow * d->stride_width + shift);
-      }
-    }
-}
-
-/* Copies the rows that the band's windows touch, padded, and points at them. */
-static void copy_and_point(const band_work *w) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const int64_t width = w->p->sizes.conv_width, channels = d->in_channels;
-  const int64_t first_row = w->first_pixel / width;
-  const int64_t last_row = (w->first_pixel + w->pixels - 1) / width;
-  const int64_t row_floats = (int64_t)(evr_size_floats(w->b->copy_width) / sizeof(float));
-  const int64_t top = first_row * d->stride_height - d->pad_top;
-  const int64_t rows =
-      (last_row - first_row) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
-  const float *x = w->call->x + w->image * d->in_height * d->in_width * channels;
-  for (int64_t row = 0; row < rows; row++) {
-    float *out = w->copy + row * row_floats;
-    const int64_t ih = evr_source_pixel(top + row, d->in_height, d->pad_mode);
-    if (ih < 0) {
-      memset(out, 0, (size_t)w->b->copy_width * sizeof(float));
-      continue;
-    }
-    const float *in = x + ih * d->in_width * channels;
-    for (int64_t column = 0; column < d->pad_left + d->in_width + d->pad_right; column++) {
-      const int64_t iw = evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode);
-      if (column == d->pad_left) {
-        memcpy(out, in, (size_t)(d->in_width * channels) * sizeof(float));
-        out += d->in_width * channels;
-        column += d->in_width - 1;
-        continue;
-      }
-      for (int64_t c = 0; c < channels; c++) *out++ = iw < 0 ? 0.0f : in[iw * channels + c];
-    }
-  }
-  const float **out = w->pointers;
-  const int64_t step = d->stride_width * channels;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    const float *in = w->copy + kh * d->dilation_height * row_floats;
-    int64_t ow = w->first_pixel % width;
-    for (int64_t left = w->pixels; left > 0; ow = 0) {
-      const int64_t count = evr_min(width - ow, left);
-      for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
-      out += count;
-      left -= count;
-      in += d->stride_height * row_floats;
-    }
-  }
-}
-
-/* One panel of weights against every tile of the band. tile holds what the tiles share. */
-static void sweep(const band_work *w, evr_tile tile, int64_t vectors, int64_t first_run) {
-  const int64_t most = EVR_TILE_PIXELS(vectors);
-  const int64_t tiles = evr_ceil_div(w->pixels, most);
-  const int64_t least = w->pixels / tiles, longer = w->pixels % tiles;
-  float *const y = tile.y;
-  const float *const residual = tile.residual;
-  int64_t pixel = 0;
-  for (int64_t i = 0; i < tiles; i++) {
-    const int64_t count = least + (i < longer);
-    tile.pixels = w->pointers + first_run * w->pixels + pixel;
-    tile.y = y + pixel * tile.y_stride;
-    if (residual != NULL) tile.residual = residual + pixel * tile.y_stride;
-    evr_tiles[vectors - 1][count - 1](&tile);
-    pixel += count;
-  }
-}
-
-static void convolve_block(const band_work *w, int64_t block, const float *panel) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const blocking *b = w->b;
-  int64_t first, vectors;
-  block_vectors(b, block, &first, &vectors);
-  const int64_t channel = w->group * w->p->group_out + first * EVR_LANES;
-  const int64_t channels =
-      evr_min(vectors * EVR_LANES, w->p->group_out - first * EVR_LANES);
-  const int64_t at = (w->image * w->p->sizes.conv_height * w->p->sizes.conv_width +
-                      w->first_pixel) * d->out_channels + channel;
-  evr_tile tile = {
-      .pixel_stride = w->pixels,
-      .y = w->call->y + at,
-      .y_stride = d->out_channels,
-      .last_lanes = channels - (vectors - 1) * EVR_LANES,
-      .relu = d->activation.kind == EVR_RELU,
-      .bias = w->call->bias != NULL ? w->call->bias + channel : NULL,
-      .residual = w->call->residual != NULL ? w->call->residual + at : NULL,
-  };
-  for (int64_t k = 0; k < w->p->depth; k += tile.runs * tile.length) {
-    /* A cut is some whole runs, or a part of one. */
-    const int64_t run = k / b->run_length;
-    tile.offset = k % b->run_length;
-    if (b->cut >= b->run_length) {
-      tile.runs = evr_min(b->cut / b->run_length, b->runs - run);
-      tile.length = b->run_length;
-    } else {
-      tile.runs = 1;
-      tile.length = evr_min(b->cut, b->run_length - tile.offset);
-    }
-    tile.begin = k == 0;
-    tile.end = k + tile.runs * tile.length == w->p->depth;
-    tile.weights = panel + k * vectors * EVR_LANES;
-    sweep(w, tile, vectors, run);
-  }
-  if (d->activation.kind != EVR_IDENTITY && d->activation.kind != EVR_RELU)
-    for (int64_t i = 0; i < w->pixels; i++) {
-      float *y = w->call->y + at + i * d->out_channels;
-      EVR_NAME(evr_activation_apply)(&d->activation, y, y, channels);
-    }
+  ((packed_header *)packed)->finite = not_finite == 0.0f;
 }
 
 typedef struct job {
@@ -295,38 +139,161 @@ typedef struct job {
   blocking b;
 } job;
 
+/* One block of output channels of one band. */
+typedef struct block_work {
+  const job *j;
+  const evr_band *band;
+  const float *weights;      /* of the block, all of k */
+  int64_t image, group;
+  int64_t channel, channels; /* over all groups */
+  int64_t vectors;
+} block_work;
+
+/* The k of a sum, [begin, end) of its canonical order. */
+typedef struct cut {
+  int64_t begin, end;
+} cut;
+
+/* Sums one pixel again with every tap, zeros included, where leaving out zeros may have kept a -0
+ * that a zero would have turned to +0. */
+static void repair_pixel(const block_work *w, int64_t place) {
+  const evr_conv2d_problem *p = w->j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const evr_conv2d_call *call = w->j->call;
+  const int64_t image = w->image * p->sizes.conv_height * p->sizes.conv_width * d->out_channels;
+  const int64_t oh = place / d->out_channels / p->sizes.conv_width;
+  const int64_t ow = place / d->out_channels % p->sizes.conv_width;
+  for (int64_t i = 0; i < w->channels; i++) {
+    const float *weight = w->weights + i;
+    float sum = 0.0f;
+    for (int64_t kh = 0; kh < d->kernel_height; kh++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+        const int64_t ih = oh * d->stride_height - d->pad_top + kh * d->dilation_height;
+        const int64_t iw = ow * d->stride_width - d->pad_left + kw * d->dilation_width;
+        const bool inside = ih >= 0 && ih < d->in_height && iw >= 0 && iw < d->in_width;
+        const float *x = call->x;
+        if (inside)
+          x += ((w->image * d->in_height + ih) * d->in_width + iw) * d->in_channels +
+               w->group * p->group_in;
+        for (int64_t ic = 0; ic < p->group_in; ic++, weight += w->vectors * EVR_LANES)
+          sum = fmaf(inside ? x[ic] : 0.0f, *weight, sum);
+      }
+    const int64_t at = image + place + w->channel + i;
+    if (call->bias != NULL) sum += call->bias[w->channel + i];
+    if (call->residual != NULL) sum += call->residual[at];
+    call->y[at] = d->activation.kind == EVR_RELU && sum < 0.0f ? 0.0f : sum;
+  }
+}
+
+/* One panel of weights against every tile of a region. tile holds what the tiles share. */
+static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
+                  int64_t first_run) {
+  const int64_t most = EVR_TILE_PIXELS(w->vectors);
+  const int64_t tiles = evr_ceil_div(region->pixels, most);
+  const int64_t least = region->pixels / tiles, longer = region->pixels % tiles;
+  evr_tile_function *const *functions = evr_tiles[w->vectors - 1];
+  int64_t pixel = 0;
+  for (int64_t i = 0; i < tiles; i++) {
+    const int64_t count = least + (i < longer);
+    tile->pixels = region->pointers + first_run * region->pixels + pixel;
+    tile->places = region->places + pixel;
+    if (functions[count - 1](tile))
+      for (int64_t m = 0; m < count; m++) repair_pixel(w, tile->places[m]);
+    pixel += count;
+  }
+}
+
+/* The runs of a region within a cut: [*first, *end) of its runs. */
+static void runs_in_cut(const evr_region *region, cut k, int64_t run_length, int64_t *first,
+                        int64_t *end) {
+  int64_t run = 0;
+  while (run < region->runs && region->run_weights[run] + run_length <= k.begin) run++;
+  *first = run;
+  while (run < region->runs && region->run_weights[run] < k.end) run++;
+  *end = run;
+}
+
+static void convolve_cut(const block_work *w, evr_tile *tile, cut k) {
+  const int64_t run_length = w->j->b.shape.run_length;
+  for (int r = 0; r < w->band->count; r++) {
+    const evr_region *region = &w->band->regions[r];
+    int64_t first, end;
+    runs_in_cut(region, k, run_length, &first, &end);
+    /* A window without any tap inside the image still has an output. */
+    const bool empty = region->runs == 0;
+    if (first == end && !(empty && k.begin == 0)) continue;
+    tile->pixel_stride = region->pixels;
+    tile->run_weights = region->run_weights + first;
+    tile->runs = end - first;
+    tile->offset = 0;
+    tile->length = run_length;
+    if (!empty && k.end - k.begin < run_length) {
+      tile->offset = k.begin - region->run_weights[first];
+      tile->length = k.end - k.begin;
+    }
+    tile->begin = first == 0 && tile->offset == 0;
+    tile->end = end == region->runs && tile->offset + tile->length == run_length;
+    sweep(w, region, tile, first);
+  }
+}
+
+static void convolve_block(const block_work *w) {
+  const evr_conv2d_problem *p = w->j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const evr_conv2d_call *call = w->j->call;
+  const blocking *b = &w->j->b;
+  const int64_t at =
+      w->image * p->sizes.conv_height * p->sizes.conv_width * d->out_channels + w->channel;
+  evr_tile tile = {
+      .weights = w->weights,
+      .y = call->y + at,
+      .last_lanes = w->channels - (w->vectors - 1) * EVR_LANES,
+      .relu = d->activation.kind == EVR_RELU,
+      .watch = w->band->skips,
+      .bias = call->bias != NULL ? call->bias + w->channel : NULL,
+      .residual = call->residual != NULL ? call->residual + at : NULL,
+  };
+  const int64_t run_length = b->shape.run_length;
+  cut k = {0, 0};
+  for (; k.begin < p->depth; k.begin = k.end) {
+    k.end = evr_min(k.begin + b->cut, p->depth);
+    if (b->cut < run_length) /* a part of a run ends with the run */
+      k.end = evr_min(k.end, (k.begin / run_length + 1) * run_length);
+    convolve_cut(w, &tile, k);
+  }
+  if (d->activation.kind == EVR_IDENTITY || d->activation.kind == EVR_RELU) return;
+  for (int r = 0; r < w->band->count; r++)
+    for (int64_t i = 0; i < w->band->regions[r].pixels; i++) {
+      float *y = tile.y + w->band->regions[r].places[i];
+      EVR_NAME(evr_activation_apply)(&d->activation, y, y, w->channels);
+    }
+}
+
 static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const blocking *b = &j->b;
   const evr_conv2d_problem *p = j->p;
   const int64_t stretch = task % b->stretches;
-  const int64_t band = task / b->stretches % b->bands;
+  const int64_t first_pixel = task / b->stretches % b->bands * b->shape.pixels;
   const int64_t image_group = task / b->stretches / b->bands;
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
-  char *scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
-  const band_work w = {
-      .p = p,
-      .call = j->call,
-      .b = b,
-      .image = image_group / p->desc.groups,
-      .group = image_group % p->desc.groups,
-      .first_pixel = band * b->band,
-      .pixels = evr_min(b->band, pixels - band * b->band),
-      .pointers = (const float **)(void *)scratch,
-      .zeros = (float *)(void *)(scratch + b->pointer_bytes),
-      .copy = (float *)(void *)(scratch + b->pointer_bytes + b->zero_bytes),
-  };
-  if (b->folded)
-    copy_and_point(&w);
-  else
-    point_at_taps(&w);
+  block_work w = {
+      .j = j, .image = image_group / p->desc.groups, .group = image_group % p->desc.groups};
+  const packed_header *header = j->call->packed;
+  const float *packed = (const float *)(const void *)((const char *)header + HEADER_BYTES);
+  evr_band band;
+  evr_band_init(&band, &b->shape, p, j->call->x, w.image, w.group, first_pixel,
+                evr_min(b->shape.pixels, pixels - first_pixel), header->finite,
+                (char *)j->call->workspace + (size_t)slot * b->slot_bytes);
+  w.band = &band;
   const int64_t end = evr_min((stretch + 1) * b->stretch, b->blocks);
   for (int64_t block = stretch * b->stretch; block < end; block++) {
-    int64_t first, count;
-    block_vectors(b, block, &first, &count);
-    const float *packed = j->call->packed;
-    convolve_block(&w, block,
-                   packed + (w.group * b->vectors + first) * EVR_LANES * p->depth);
+    int64_t first;
+    block_vectors(b, block, &first, &w.vectors);
+    w.weights = packed + (w.group * b->vectors + first) * EVR_LANES * p->depth;
+    w.channel = w.group * p->group_out + first * EVR_LANES;
+    w.channels = evr_min(w.vectors * EVR_LANES, p->group_out - first * EVR_LANES);
+    convolve_block(&w);
   }
 }
 

@@ -28,16 +28,18 @@ typedef struct evr_tile {
   const float *const *pixels; /* pixels[run * pixel_stride + m] */
   int64_t pixel_stride;
   int64_t runs;
+  const int64_t *run_weights; /* the k at which each run begins */
   int64_t offset, length;     /* the part of each run to sum */
-  const float *weights;       /* [run][k][N * EVR_LANES] */
-  float *y;                   /* pixel m at y + m * y_stride */
-  int64_t y_stride;
+  const float *weights;       /* [k][N * EVR_LANES] */
+  float *y;                   /* pixel m at y + places[m] */
+  const int64_t *places;
   int64_t last_lanes;         /* channels in the last vector, 1 .. EVR_LANES */
   bool begin;                 /* start from +0; else go on from the sums in y */
   bool end;                   /* finish with bias, residual and relu */
   bool relu;
+  bool watch;                 /* report a finished sum of -0 */
   const float *bias;          /* or NULL */
-  const float *residual;      /* at y's offset, or NULL */
+  const float *residual;      /* pixel m at residual + places[m], or NULL */
 } evr_tile;
 
 EVR_INLINE vf evr_tile_load(const float *p, int n, int last, int64_t last_lanes) {
@@ -45,28 +47,46 @@ EVR_INLINE vf evr_tile_load(const float *p, int n, int last, int64_t last_lanes)
                                              : vf_load_n(p + n * EVR_LANES, last_lanes);
 }
 
-EVR_INLINE void evr_tile_store(float *p, int n, int last, int64_t last_lanes, vf value) {
-  if (n < last || last_lanes == EVR_LANES)
-    vf_store(p + n * EVR_LANES, value);
-  else
-    vf_store_n(p + n * EVR_LANES, value, last_lanes);
-}
-
-/* M and N are constants where this is inlined. */
-EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
-  vf acc[8][EVR_TILE_VECTORS];
-  const int last = N - 1;
+/* Whether some sum is -0. */
+EVR_INLINE bool evr_tile_has_minus_zero(const int M, const int N, vf acc[8][EVR_TILE_VECTORS]) {
+  /* A sum of -0 has the least of all bit patterns, as integers. */
+  vi least = vf_bits(acc[0][0]);
   EVR_UNROLL
   for (int m = 0; m < M; m++) {
     EVR_UNROLL
-    for (int n = 0; n < N; n++)
-      acc[m][n] = t->begin ? vf_zero()
-                           : evr_tile_load(t->y + m * t->y_stride, n, last, t->last_lanes);
+    for (int n = 0; n < N; n++) least = vi_min(least, vf_bits(acc[m][n]));
   }
-  const float *w = t->weights;
+  return vm_any(vi_eq(least, vi_set1(INT32_MIN)));
+}
+
+/* M and N are constants where this is inlined. Returns whether a watched sum was -0, before bias and
+ * residual. */
+EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
+  vf acc[8][EVR_TILE_VECTORS];
+  const int last = N - 1;
+  /* Vector stores may alias anything, so what is read after one is read before. */
+  const int64_t last_lanes = t->last_lanes;
+  const int64_t *const places = t->places;
+  float *const y = t->y;
+  bool minus_zero = false;
+  if (t->begin) {
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) {
+      EVR_UNROLL
+      for (int n = 0; n < N; n++) acc[m][n] = vf_zero();
+    }
+  } else {
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) {
+      EVR_UNROLL
+      for (int n = 0; n < N; n++)
+        acc[m][n] = evr_tile_load(y + places[m], n, last, last_lanes);
+    }
+  }
   const int64_t length = t->length;
   const float *const *pixels = t->pixels;
   for (int64_t run = 0; run < t->runs; run++, pixels += t->pixel_stride) {
+    const float *w = t->weights + (t->run_weights[run] + t->offset) * (N * EVR_LANES);
     const float *a[8];
     EVR_UNROLL
     for (int m = 0; m < M; m++) a[m] = pixels[m] + t->offset;
@@ -83,10 +103,11 @@ EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
     }
   }
   if (t->end) {
+    if (t->watch) minus_zero = evr_tile_has_minus_zero(M, N, acc);
     if (t->bias != NULL) {
       EVR_UNROLL
       for (int n = 0; n < N; n++) {
-        const vf bias = evr_tile_load(t->bias, n, last, t->last_lanes);
+        const vf bias = evr_tile_load(t->bias, n, last, last_lanes);
         EVR_UNROLL
         for (int m = 0; m < M; m++) acc[m][n] = vf_add(acc[m][n], bias);
       }
@@ -96,8 +117,8 @@ EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
       for (int m = 0; m < M; m++) {
         EVR_UNROLL
         for (int n = 0; n < N; n++)
-          acc[m][n] = vf_add(acc[m][n], evr_tile_load(t->residual + m * t->y_stride, n, last,
-                                                      t->last_lanes));
+          acc[m][n] = vf_add(acc[m][n], evr_tile_load(t->residual + places[m], n, last,
+                                                      last_lanes));
       }
     }
     if (t->relu) {
@@ -108,17 +129,27 @@ EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
       }
     }
   }
+  float *rows[8];
+  EVR_UNROLL
+  for (int m = 0; m < M; m++) rows[m] = y + places[m];
   EVR_UNROLL
   for (int m = 0; m < M; m++) {
     EVR_UNROLL
-    for (int n = 0; n < N; n++)
-      evr_tile_store(t->y + m * t->y_stride, n, last, t->last_lanes, acc[m][n]);
+    for (int n = 0; n < last; n++) vf_store(rows[m] + n * EVR_LANES, acc[m][n]);
   }
+  if (last_lanes == EVR_LANES) {
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) vf_store(rows[m] + last * EVR_LANES, acc[m][last]);
+  } else {
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) vf_store_n(rows[m] + last * EVR_LANES, acc[m][last], last_lanes);
+  }
+  return minus_zero;
 }
 
 /* One function for each tile shape, so that accumulators stay in registers, and a table of them. */
 #define EVR_TILE_FUNCTION(m, n) \
-  static void tile_##m##x##n(const evr_tile *t) { evr_tile_run(t, m, n); }
+  static bool tile_##m##x##n(const evr_tile *t) { return evr_tile_run(t, m, n); }
 #define EVR_TILE_COLUMN_6(n)                                                              \
   EVR_TILE_FUNCTION(1, n)                                                                 \
   EVR_TILE_FUNCTION(2, n)                                                                 \
@@ -127,7 +158,7 @@ EVR_INLINE void evr_tile_run(const evr_tile *t, const int M, const int N) {
 #define EVR_TILE_COLUMN_8(n) \
   EVR_TILE_COLUMN_6(n) EVR_TILE_FUNCTION(7, n) EVR_TILE_FUNCTION(8, n)
 
-typedef void evr_tile_function(const evr_tile *t);
+typedef bool evr_tile_function(const evr_tile *t);
 
 EVR_TILE_COLUMN_8(1)
 #if EVR_TILE_VECTORS == 2

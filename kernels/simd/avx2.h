@@ -69,6 +69,8 @@ EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
 }
 EVR_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+EVR_INLINE vi vi_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
+EVR_INLINE vm vi_eq(vi a, vi b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
 EVR_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 #define vi_shift_left(a, n) _mm256_slli_epi32((a), (n))

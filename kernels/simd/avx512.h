@@ -66,6 +66,8 @@ EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
 }
 EVR_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+EVR_INLINE vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+EVR_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 EVR_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 #define vi_shift_left(a, n) _mm512_slli_epi32((a), (n))

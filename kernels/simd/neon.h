@@ -70,6 +70,8 @@ EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
 }
 EVR_INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+EVR_INLINE vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
+EVR_INLINE vm vi_eq(vi a, vi b) { return vceqq_s32(a, b); }
 EVR_INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 #define vi_shift_left(a, n) vshlq_n_s32((a), (n))

@@ -61,6 +61,8 @@ EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
 }
 EVR_INLINE vi vi_add(vi a, vi b) { return (vi)((uint32_t)a + (uint32_t)b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return (vi)((uint32_t)a - (uint32_t)b); }
+EVR_INLINE vi vi_min(vi a, vi b) { return a < b ? a : b; }
+EVR_INLINE vm vi_eq(vi a, vi b) { return a == b; }
 EVR_INLINE vi vi_and(vi a, vi b) { return a & b; }
 EVR_INLINE vi vi_or(vi a, vi b) { return a | b; }
 #define vi_shift_left(a, n) ((vi)((uint32_t)(a) << (n)))

@@ -1,0 +1,268 @@
+#include "conv/band.h"
+
+#include <string.h>
+
+#include "core/checked.h"
+
+/* Below this many channels a window row is taken as one run of a padded copy: a run per tap would
+ * be too short to pay for its pointers. */
+#define FOLD_BELOW 16
+
+void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  *shape = (evr_band_shape){0};
+  shape->folded = d->groups == 1 && d->in_channels < FOLD_BELOW && d->dilation_width == 1 &&
+                  d->kernel_width > 1;
+  shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
+  shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
+}
+
+static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  return shape->rows && !shape->folded && d->pad_mode == EVR_PAD_ZERO &&
+         shape->runs <= EVR_MOST_SKIPPED_RUNS &&
+         (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
+}
+
+void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = p->sizes.conv_width;
+  shape->pixels = pixels;
+  shape->rows = pixels % width == 0;
+  shape->pointer_bytes = evr_size_lines(evr_size_product(
+      evr_size_product((size_t)shape->runs, (size_t)pixels), sizeof(float *)));
+  shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
+  shape->run_bytes = evr_size_lines(
+      evr_size_product(evr_size_product((size_t)shape->runs, sizeof(int64_t)),
+                       may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
+  shape->zero_bytes =
+      shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
+  if (shape->folded) {
+    const int64_t rows = evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
+    shape->copy_rows =
+        (rows - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
+    shape->copy_floats = (d->in_width + d->pad_left + d->pad_right) * d->in_channels;
+    shape->copy_bytes =
+        evr_size_product((size_t)shape->copy_rows, evr_size_floats(shape->copy_floats));
+  }
+}
+
+size_t evr_band_bytes(const evr_band_shape *shape) {
+  const size_t tables = evr_size_sum(shape->pointer_bytes,
+                                     evr_size_sum(shape->place_bytes, shape->run_bytes));
+  return evr_size_sum(tables, evr_size_sum(shape->zero_bytes, shape->copy_bytes));
+}
+
+/* The taps [first, end) of a window in one direction that are inside the image. */
+typedef struct tap_range {
+  int64_t first, end;
+} tap_range;
+
+static tap_range taps_inside(int64_t at, int64_t kernel, int64_t dilation, int64_t size) {
+  tap_range range;
+  range.first = evr_min(at >= 0 ? 0 : evr_ceil_div(-at, dilation), kernel);
+  range.end = at >= size ? 0 : evr_min((size - 1 - at) / dilation + 1, kernel);
+  range.end = evr_max(range.end, range.first);
+  return range;
+}
+
+/* What the laying out of one band works with. */
+typedef struct layer {
+  const evr_conv2d_problem *p;
+  const evr_band_shape *shape;
+  const float *x; /* of the image and group */
+  const float *zeros;
+  const float **pointers; /* next free ones */
+  int64_t *places, *run_weights;
+} layer;
+
+static const float *edge_pixel(const layer *l, const float *row, int64_t column) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
+  return iw < 0 ? l->zeros : row + iw * d->in_channels;
+}
+
+/* Points output columns [ow, end) of row oh at what their tap (kh, kw) reads. */
+static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh, int64_t kw) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const float **out = l->pointers;
+  l->pointers += end - ow;
+  const int64_t ih = evr_source_pixel(oh * d->stride_height - d->pad_top + kh * d->dilation_height,
+                                      d->in_height, d->pad_mode);
+  if (ih < 0) {
+    for (; ow < end; ow++) *out++ = l->zeros;
+    return;
+  }
+  const float *row = l->x + ih * d->in_width * d->in_channels;
+  const int64_t stride = d->stride_width, shift = kw * d->dilation_width - d->pad_left;
+  /* Columns from which the tap reads inside the row, and from which it no longer does. */
+  const int64_t inside = evr_min(evr_max(evr_ceil_div(evr_max(-shift, 0), stride), ow), end);
+  const int64_t beyond =
+      shift >= d->in_width ? 0 : evr_min((d->in_width - 1 - shift) / stride + 1, end);
+  for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
+  for (; ow < beyond; ow++) *out++ = row + (ow * stride + shift) * d->in_channels;
+  for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
+}
+
+/* Pixels of columns [left, right) in rows [top, bottom), without the leading pixels before `first`
+ * and those from `last` on, both counted over whole rows. */
+typedef struct rectangle {
+  int64_t top, bottom, left, right;
+  int64_t first, last;
+} rectangle;
+
+static void row_span(const rectangle *r, int64_t width, int64_t oh, int64_t *start, int64_t *end) {
+  *start = evr_max(r->left, r->first - oh * width);
+  *end = evr_min(r->right, r->last - oh * width);
+}
+
+static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range rows,
+                       tap_range columns) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t width = l->p->sizes.conv_width;
+  evr_region *region = &band->regions[band->count++];
+  region->pointers = l->pointers;
+  region->places = l->places;
+  region->run_weights = l->run_weights;
+  for (int64_t oh = r->top; oh < r->bottom; oh++) {
+    int64_t start, end;
+    row_span(r, width, oh, &start, &end);
+    for (int64_t ow = start; ow < end; ow++) *l->places++ = (oh * width + ow) * d->out_channels;
+  }
+  region->pixels = l->places - region->places;
+  for (int64_t kh = rows.first; kh < rows.end; kh++)
+    for (int64_t kw = columns.first; kw < columns.end; kw++) {
+      *l->run_weights++ = (kh * d->kernel_width + kw) * l->p->group_in;
+      for (int64_t oh = r->top; oh < r->bottom; oh++) {
+        int64_t start, end;
+        row_span(r, width, oh, &start, &end);
+        point_row(l, oh, start, end, kh, kw);
+      }
+    }
+  region->runs = l->run_weights - region->run_weights;
+}
+
+static tap_range taps_of_row(const evr_conv2d_desc *d, int64_t oh) {
+  return taps_inside(oh * d->stride_height - d->pad_top, d->kernel_height, d->dilation_height,
+                     d->in_height);
+}
+
+static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
+  return taps_inside(ow * d->stride_width - d->pad_left, d->kernel_width, d->dilation_width,
+                     d->in_width);
+}
+
+static bool same_taps(tap_range a, tap_range b) { return a.first == b.first && a.end == b.end; }
+
+/* Regions of a band of whole rows: columns with all their taps are cut by rows as well; at the left
+ * and right edges a region takes all rows, as single pixels would make poor tiles. Returns false
+ * where there are too many. */
+static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t width = l->p->sizes.conv_width;
+  const tap_range all_rows = {0, d->kernel_height};
+  for (int64_t left = 0, right; left < width; left = right) {
+    const tap_range columns = taps_of_column(d, left);
+    for (right = left + 1; right < width && same_taps(columns, taps_of_column(d, right));) right++;
+    const bool edge = columns.end - columns.first < d->kernel_width;
+    for (int64_t row = top, next; row < bottom; row = next) {
+      const tap_range rows = edge ? all_rows : taps_of_row(d, row);
+      for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(d, next)));)
+        next++;
+      if (band->count == EVR_MOST_REGIONS) return false;
+      const rectangle r = {row, next, left, right, 0, bottom * width};
+      add_region(band, l, &r, rows, columns);
+      if (band->regions[band->count - 1].runs < l->shape->runs) band->skips = true;
+    }
+  }
+  return true;
+}
+
+/* Copies the rows that the band's windows touch, with their padding. */
+static void copy_rows(const layer *l, float *copy, int64_t top, int64_t rows) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t channels = d->in_channels;
+  const int64_t pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
+  for (int64_t row = 0; row < rows; row++) {
+    float *out = copy + row * pitch;
+    const int64_t ih = evr_source_pixel(top + row, d->in_height, d->pad_mode);
+    if (ih < 0) {
+      memset(out, 0, (size_t)l->shape->copy_floats * sizeof(float));
+      continue;
+    }
+    const float *in = l->x + ih * d->in_width * channels;
+    memcpy(out + d->pad_left * channels, in, (size_t)(d->in_width * channels) * sizeof(float));
+    for (int64_t i = 0; i < d->pad_left + d->pad_right; i++) {
+      const int64_t column = i < d->pad_left ? i : i + d->in_width;
+      const int64_t iw = evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode);
+      for (int64_t c = 0; c < channels; c++)
+        out[column * channels + c] = iw < 0 ? 0.0f : in[iw * channels + c];
+    }
+  }
+}
+
+static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int64_t pixels) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t width = l->p->sizes.conv_width;
+  const int64_t pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
+  const int64_t top = first / width, bottom = (first + pixels - 1) / width + 1;
+  copy_rows(l, copy, top * d->stride_height - d->pad_top,
+            (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height +
+                1);
+  band->regions[band->count++] = (evr_region){.pixels = pixels,
+                                              .runs = d->kernel_height,
+                                              .pointers = l->pointers,
+                                              .places = l->places,
+                                              .run_weights = l->run_weights};
+  for (int64_t i = 0; i < pixels; i++) l->places[i] = (first + i) * d->out_channels;
+  const int64_t step = d->stride_width * d->in_channels;
+  const float **out = l->pointers;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
+    l->run_weights[kh] = kh * l->shape->run_length;
+    const float *in = copy + kh * d->dilation_height * pitch;
+    int64_t ow = first % width;
+    for (int64_t left = pixels; left > 0; ow = 0) {
+      const int64_t count = evr_min(width - ow, left);
+      for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
+      out += count;
+      left -= count;
+      in += d->stride_height * pitch;
+    }
+  }
+}
+
+void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
+                   const float *x, int64_t image, int64_t group, int64_t first_pixel,
+                   int64_t pixels, bool skip, void *scratch) {
+  const evr_conv2d_desc *d = &p->desc;
+  char *const places = (char *)scratch + shape->pointer_bytes;
+  char *const run_weights = places + shape->place_bytes;
+  float *const zeros = (float *)(void *)(run_weights + shape->run_bytes);
+  layer l = {
+      .p = p,
+      .shape = shape,
+      .x = x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in,
+      .zeros = zeros,
+      .pointers = scratch,
+      .places = (int64_t *)(void *)places,
+      .run_weights = (int64_t *)(void *)run_weights,
+  };
+  band->count = 0;
+  band->skips = false;
+  if (shape->folded) {
+    add_folded(band, &l, zeros, first_pixel, pixels);
+    return;
+  }
+  memset(zeros, 0, shape->zero_bytes);
+  const int64_t width = p->sizes.conv_width;
+  const layer start = l;
+  if (skip && may_skip(shape, p)) {
+    if (add_regions(band, &l, first_pixel / width, (first_pixel + pixels) / width)) return;
+    l = start;
+    band->count = 0;
+    band->skips = false;
+  }
+  const rectangle all = {first_pixel / width, (first_pixel + pixels - 1) / width + 1, 0, width,
+                         first_pixel, first_pixel + pixels};
+  add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width});
+}

@@ -1,0 +1,57 @@
+/* Where the pixels of a band read and write: the part of direct convolution, NHWC, that does not
+ * depend on the instruction set.
+ *
+ * A band is some output pixels of one image and group. It is cut into regions of pixels whose
+ * windows have the same taps inside the image; the other taps are zero padding and can be left out.
+ * That is exact, because acc = fma(0, w, acc) changes nothing as long as w is finite, with one
+ * exception: an acc of -0 (which only underflow can make, sums start at +0) may become +0. So tiles
+ * watch for finished sums of -0, and these are summed again with every tap. */
+#ifndef EVR_CONV_BAND_H
+#define EVR_CONV_BAND_H
+
+#include "conv/problem.h"
+
+/* More kinds of pixels than this, or longer windows, and no tap is left out. */
+#define EVR_MOST_REGIONS 32
+#define EVR_MOST_SKIPPED_RUNS 64
+
+/* The same for every band of a problem. */
+typedef struct evr_band_shape {
+  bool folded;            /* a run is a window row of a padded copy, else a tap of the image */
+  bool rows;              /* bands are whole rows, as leaving out taps needs */
+  int64_t runs, run_length;
+  int64_t pixels;         /* most pixels of a band */
+  int64_t copy_rows;      /* padded copy: rows of one band */
+  int64_t copy_floats;    /* floats of one of its rows, padding included */
+  size_t pointer_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
+} evr_band_shape;
+
+typedef struct evr_region {
+  int64_t pixels, runs;
+  const float **pointers;     /* [run][pixel] */
+  const int64_t *places;      /* each pixel's first output, from the image's first pixel */
+  const int64_t *run_weights; /* the k at which each run begins */
+} evr_region;
+
+typedef struct evr_band {
+  evr_region regions[EVR_MOST_REGIONS];
+  int count;
+  bool skips; /* some taps are left out */
+} evr_band;
+
+/* Sets runs and run_length, which do not depend on the size of a band. */
+void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
+
+/* Sets the rest for bands of at most so many pixels; width divides pixels where rows is set. */
+void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels);
+
+/* Bytes of scratch of one band, saturating. */
+size_t evr_band_bytes(const evr_band_shape *shape);
+
+/* Lays out the regions of a band in scratch (aligned). skip: zero taps may be left out, as all
+ * weights are finite. */
+void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
+                   const float *x, int64_t image, int64_t group, int64_t first_pixel,
+                   int64_t pixels, bool skip, void *scratch);
+
+#endif
