@@ -37,7 +37,10 @@
 DECLARE(evr_conv2d_depthwise);
 DECLARE(evr_conv2d_direct);
 DECLARE(evr_conv2d_im2col_gemm);
+DECLARE(evr_dense_direct);
+DECLARE(evr_dense_gemm);
 extern const evr_kernel evr_conv2d_reference;
+extern const evr_kernel evr_dense_reference;
 extern const evr_kernel evr_pool2d_reference;
 extern const evr_kernel evr_pad2d_copy, evr_pad2d_reference;
 DECLARE(evr_activation_direct);
@@ -57,6 +60,9 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_ACTIVATION, evr_activation_reference_kernel)
     ROWS(EVR_OP_SOFTMAX, "direct", evr_softmax_direct)
     REFERENCE(EVR_OP_SOFTMAX, evr_softmax_reference)
+    ROWS(EVR_OP_DENSE, "direct", evr_dense_direct)
+    ROWS(EVR_OP_DENSE, "gemm", evr_dense_gemm)
+    REFERENCE(EVR_OP_DENSE, evr_dense_reference)
 };
 
 const evr_variant *evr_registry(size_t *count) {

@@ -77,3 +77,23 @@ EVR_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 #define vi_shift_right(a, n) _mm256_srai_epi32((a), (n)) /* keeps the sign */
 EVR_INLINE vi vf_to_vi(vf a) { return _mm256_cvttps_epi32(a); }
 EVR_INLINE vf vi_to_vf(vi a) { return _mm256_cvtepi32_ps(a); }
+/* First 4 x 4 within the halves of the registers, then the halves. */
+EVR_INLINE void vf_transpose(vf rows[8]) {
+  vf part[8];
+  EVR_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    const vf a = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+    const vf b = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    const vf c = _mm256_unpacklo_ps(rows[i + 2], rows[i + 3]);
+    const vf d = _mm256_unpackhi_ps(rows[i + 2], rows[i + 3]);
+    part[i] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    part[i + 1] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    part[i + 2] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    part[i + 3] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+  }
+  EVR_UNROLL
+  for (int i = 0; i < 4; i++) {
+    rows[i] = _mm256_permute2f128_ps(part[i], part[i + 4], 0x20);
+    rows[i + 4] = _mm256_permute2f128_ps(part[i], part[i + 4], 0x31);
+  }
+}

@@ -77,3 +77,29 @@ EVR_INLINE vf vi_to_vf(vi a) { return _mm512_cvtepi32_ps(a); }
 /* One instruction for what simd.h does in two steps; like those it rounds once. */
 #define EVR_HAS_SCALE
 EVR_INLINE vf vf_scale(vf a, vf n) { return _mm512_scalef_ps(a, n); }
+/* First 4 x 4 within the quarters of the registers, then the quarters. */
+EVR_INLINE void vf_transpose(vf rows[16]) {
+  vf part[16];
+  EVR_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    const vf a = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+    const vf b = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+    const vf c = _mm512_unpacklo_ps(rows[i + 2], rows[i + 3]);
+    const vf d = _mm512_unpackhi_ps(rows[i + 2], rows[i + 3]);
+    part[i] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    part[i + 1] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    part[i + 2] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    part[i + 3] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+  }
+  EVR_UNROLL
+  for (int i = 0; i < 4; i++) {
+    const vf a = _mm512_shuffle_f32x4(part[i], part[i + 4], 0x88);
+    const vf b = _mm512_shuffle_f32x4(part[i], part[i + 4], 0xdd);
+    const vf c = _mm512_shuffle_f32x4(part[i + 8], part[i + 12], 0x88);
+    const vf d = _mm512_shuffle_f32x4(part[i + 8], part[i + 12], 0xdd);
+    rows[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+    rows[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+    rows[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+    rows[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+  }
+}

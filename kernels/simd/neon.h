@@ -78,3 +78,10 @@ EVR_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 #define vi_shift_right(a, n) vshrq_n_s32((a), (n)) /* keeps the sign */
 EVR_INLINE vi vf_to_vi(vf a) { return vcvtq_s32_f32(a); }
 EVR_INLINE vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }
+EVR_INLINE void vf_transpose(vf rows[4]) {
+  const float32x4x2_t a = vtrnq_f32(rows[0], rows[1]), b = vtrnq_f32(rows[2], rows[3]);
+  rows[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+  rows[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+  rows[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+  rows[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}

@@ -69,3 +69,4 @@ EVR_INLINE vi vi_or(vi a, vi b) { return a | b; }
 #define vi_shift_right(a, n) ((vi)((a) >> (n))) /* keeps the sign */
 EVR_INLINE vi vf_to_vi(vf a) { return (vi)a; }
 EVR_INLINE vf vi_to_vf(vi a) { return (vf)a; }
+EVR_INLINE void vf_transpose(vf rows[1]) { (void)rows; }

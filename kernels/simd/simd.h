@@ -17,6 +17,7 @@
  *   vf_to_vi            towards zero; the value must fit
  *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
  *                       or such that a 2^(n/2) is normal; any a where n is 0
+ *   vf_transpose(rows)  lane j of row i and lane i of row j change places, in EVR_LANES rows
  */
 #ifndef EVR_SIMD_SIMD_H
 #define EVR_SIMD_SIMD_H

@@ -1,0 +1,26 @@
+/* A checked dense layer, as its kernels see it. */
+#ifndef EVR_DENSE_PROBLEM_H
+#define EVR_DENSE_PROBLEM_H
+
+#include "core/registry.h"
+#include "evrisim/dense.h"
+
+typedef struct evr_dense_problem {
+  evr_problem common;
+  evr_dense_desc desc;
+  int64_t x_count, weights_count, y_count;
+  double multiplies; /* multiply-adds of the whole operation */
+} evr_dense_problem;
+
+typedef struct evr_dense_call {
+  const float *x;
+  const float *weights; /* plain; NULL where the variant packs */
+  const void *packed;   /* aligned; NULL where the variant does not pack */
+  const float *bias;    /* or NULL */
+  float *y;
+} evr_dense_call;
+
+/* Checks a descriptor and derives everything except common. */
+evr_status evr_dense_problem_init(evr_dense_problem *problem, const evr_dense_desc *desc);
+
+#endif
