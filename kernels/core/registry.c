@@ -41,6 +41,7 @@ DECLARE(evr_dense_direct);
 DECLARE(evr_dense_gemm);
 extern const evr_kernel evr_conv2d_reference;
 extern const evr_kernel evr_dense_reference;
+DECLARE(evr_pool2d_direct);
 extern const evr_kernel evr_pool2d_reference;
 extern const evr_kernel evr_pad2d_copy, evr_pad2d_reference;
 DECLARE(evr_activation_direct);
@@ -53,6 +54,7 @@ static const evr_variant registry[] = {
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
     ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)
     REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
+    ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct)
     REFERENCE(EVR_OP_POOL2D, evr_pool2d_reference)
     {"copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
     REFERENCE(EVR_OP_PAD2D, evr_pad2d_reference)

@@ -51,6 +51,7 @@ EVR_INLINE vm vf_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
 EVR_INLINE vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 EVR_INLINE vm vf_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 EVR_INLINE vm vf_is_nan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
+EVR_INLINE vm vf_unordered(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
 EVR_INLINE vm vm_and(vm a, vm b) { return _mm256_and_ps(a, b); }
 EVR_INLINE vm vm_or(vm a, vm b) { return _mm256_or_ps(a, b); }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return _mm256_andnot_ps(b, a); } /* a and not b */
@@ -58,6 +59,31 @@ EVR_INLINE int vm_any(vm a) { return _mm256_movemask_ps(a) != 0; }
 EVR_INLINE vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 EVR_INLINE vi vi_select(vm m, vi a, vi b) {
   return vf_bits(_mm256_blendv_ps(vi_as_vf(b), vi_as_vf(a), m));
+}
+EVR_INLINE vf evr_join_halves(vf a) { /* 64-bit quarters 0 2 1 3 */
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a), 0xd8));
+}
+EVR_INLINE vf vf_even(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b, 0x88)); }
+EVR_INLINE vf vf_odd(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b, 0xdd)); }
+EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) {
+  vf pairs[8], fours[8];
+  EVR_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+  }
+  EVR_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+    fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
+    fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+    fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
+  }
+  EVR_UNROLL
+  for (int i = 0; i < 4; i++) {
+    rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+    rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+  }
 }
 
 EVR_INLINE vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }

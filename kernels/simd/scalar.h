@@ -45,12 +45,22 @@ EVR_INLINE vm vf_le(vf a, vf b) { return a <= b; }
 EVR_INLINE vm vf_gt(vf a, vf b) { return a > b; }
 EVR_INLINE vm vf_eq(vf a, vf b) { return a == b; }
 EVR_INLINE vm vf_is_nan(vf a) { return a != a; }
+EVR_INLINE vm vf_unordered(vf a, vf b) { return (a != a) | (b != b); }
 EVR_INLINE vm vm_and(vm a, vm b) { return a & b; }
 EVR_INLINE vm vm_or(vm a, vm b) { return a | b; }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return a & !b; } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return a != 0; }
 EVR_INLINE vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
 EVR_INLINE vi vi_select(vm m, vi a, vi b) { return m ? a : b; }
+EVR_INLINE vf vf_even(vf a, vf b) {
+  (void)b;
+  return a;
+}
+EVR_INLINE vf vf_odd(vf a, vf b) {
+  (void)a;
+  return b;
+}
+EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) { (void)rows; }
 
 EVR_INLINE vi vi_set1(int32_t a) { return a; }
 EVR_INLINE vi vi_iota(void) { return 0; } /* 0, 1, 2, ... */
