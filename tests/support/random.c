@@ -35,6 +35,8 @@ const char *values_name(test_values values) {
     case VALUES_REALS: return "reals";
     case VALUES_TINY: return "tiny";
     case VALUES_SPECIAL: return "special";
+    case VALUES_WIDE: return "wide";
+    case VALUES_BITS: return "bits";
   }
   return "?";
 }
@@ -68,6 +70,14 @@ void random_fill(test_random *random, test_values values, int64_t one_in, float 
       case VALUES_SPECIAL:
         data[i] = random_between(random, 1, one_in) == 1 ? special(random) : real(random);
         break;
+      case VALUES_WIDE:
+        data[i] = ldexpf(real(random), (int)random_between(random, -40, 8));
+        break;
+      case VALUES_BITS: {
+        const uint32_t bits = (uint32_t)random_bits(random);
+        memcpy(&data[i], &bits, sizeof bits);
+        break;
+      }
     }
   }
 }

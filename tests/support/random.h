@@ -22,7 +22,9 @@ typedef enum test_values {
   VALUES_INTEGERS, /* -4 .. 4: every sum that the tests make of them is exact in any order */
   VALUES_REALS,    /* 24 random bits in (-1, 1) */
   VALUES_TINY,     /* reals times 2^-70: products and sums are subnormal */
-  VALUES_SPECIAL   /* reals among which NaN, infinities, subnormals, -0 and the largest floats */
+  VALUES_SPECIAL,  /* reals among which NaN, infinities, subnormals, -0 and the largest floats */
+  VALUES_WIDE,     /* reals times a power of two from 2^-40 to 2^8 */
+  VALUES_BITS      /* any 32 bits */
 } test_values;
 
 const char *values_name(test_values values);

@@ -9,7 +9,7 @@
 #include "support/compare.h"
 
 static const walk_check *const operations[] = {
-    conv2d_checks,
+    conv2d_checks, pool2d_checks, pad2d_checks, activation_checks, softmax_checks,
 };
 
 #define MOST_CHECKS 64
