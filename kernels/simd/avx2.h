@@ -65,26 +65,6 @@ EVR_INLINE vf evr_join_halves(vf a) { /* 64-bit quarters 0 2 1 3 */
 }
 EVR_INLINE vf vf_even(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b, 0x88)); }
 EVR_INLINE vf vf_odd(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b, 0xdd)); }
-EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) {
-  vf pairs[8], fours[8];
-  EVR_UNROLL
-  for (int i = 0; i < 8; i += 2) {
-    pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
-    pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
-  }
-  EVR_UNROLL
-  for (int i = 0; i < 8; i += 4) {
-    fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
-    fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
-    fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
-    fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
-  }
-  EVR_UNROLL
-  for (int i = 0; i < 4; i++) {
-    rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
-    rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
-  }
-}
 
 EVR_INLINE vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
 EVR_INLINE vi vi_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }

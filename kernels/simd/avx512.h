@@ -63,33 +63,6 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
   const vi order = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return _mm512_permutex2var_ps(a, order, b);
 }
-EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) {
-  vf pairs[16], fours[16];
-  EVR_UNROLL
-  for (int i = 0; i < 16; i += 2) {
-    pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
-    pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
-  }
-  EVR_UNROLL
-  for (int i = 0; i < 16; i += 4) {
-    fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
-    fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
-    fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
-    fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
-  }
-  /* Now a 4 x 4 transpose of 128-bit quarters for each column of four. */
-  EVR_UNROLL
-  for (int i = 0; i < 4; i++) {
-    const vf low_0 = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
-    const vf high_0 = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xdd);
-    const vf low_1 = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
-    const vf high_1 = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xdd);
-    rows[i] = _mm512_shuffle_f32x4(low_0, low_1, 0x88);
-    rows[i + 4] = _mm512_shuffle_f32x4(high_0, high_1, 0x88);
-    rows[i + 8] = _mm512_shuffle_f32x4(low_0, low_1, 0xdd);
-    rows[i + 12] = _mm512_shuffle_f32x4(high_0, high_1, 0xdd);
-  }
-}
 
 EVR_INLINE vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }
 EVR_INLINE vi vi_iota(void) {

@@ -60,14 +60,6 @@ EVR_INLINE vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
 EVR_INLINE vi vi_select(vm m, vi a, vi b) { return vbslq_s32(m, a, b); }
 EVR_INLINE vf vf_even(vf a, vf b) { return vuzp1q_f32(a, b); }
 EVR_INLINE vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
-EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) {
-  const vf even_low = vtrn1q_f32(rows[0], rows[1]), even_high = vtrn2q_f32(rows[0], rows[1]);
-  const vf odd_low = vtrn1q_f32(rows[2], rows[3]), odd_high = vtrn2q_f32(rows[2], rows[3]);
-  rows[0] = vcombine_f32(vget_low_f32(even_low), vget_low_f32(odd_low));
-  rows[1] = vcombine_f32(vget_low_f32(even_high), vget_low_f32(odd_high));
-  rows[2] = vcombine_f32(vget_high_f32(even_low), vget_high_f32(odd_low));
-  rows[3] = vcombine_f32(vget_high_f32(even_high), vget_high_f32(odd_high));
-}
 
 EVR_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
 EVR_INLINE vi vi_iota(void) {

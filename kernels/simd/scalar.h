@@ -60,7 +60,6 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
   (void)a;
   return b;
 }
-EVR_INLINE void vf_transpose(vf rows[EVR_LANES]) { (void)rows; }
 
 EVR_INLINE vi vi_set1(int32_t a) { return a; }
 EVR_INLINE vi vi_iota(void) { return 0; } /* 0, 1, 2, ... */
