@@ -10,6 +10,7 @@
 
 static const walk_check *const operations[] = {
     conv2d_checks, pool2d_checks, pad2d_checks, activation_checks, softmax_checks,
+    dense_checks,
 };
 
 #define MOST_CHECKS 64
