@@ -17,6 +17,9 @@ typedef struct evr_channels_job {
   int64_t channels; /* how many of them to do */
 } evr_channels_job;
 
+/* Vectors of channels taken through a window at once, at most. */
+#define EVR_POOL_VECTORS 8
+
 /* The taps of one window that fall on the image. */
 typedef struct evr_patch {
   const float *x; /* the first of them */
@@ -54,7 +57,7 @@ EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vecto
                                      int64_t channels, int64_t rows, int64_t columns,
                                      const evr_patch *patch, int64_t at, float *y,
                                      int32_t *indices) {
-  evr_fold folds[4];
+  evr_fold folds[EVR_POOL_VECTORS];
   const vi first = vi_set1(indexed ? (int32_t)patch->index : 0);
   EVR_UNROLL
   for (int v = 0; v < vectors; v++) folds[v] = evr_fold_begin(kind, first);
@@ -91,6 +94,11 @@ EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t 
                                       int64_t rows, int64_t columns, const evr_patch *patch,
                                       float *y, int32_t *indices) {
   int64_t at = 0;
+  /* Many taps: longer runs, for the sake of prefetching and address translation. */
+  if (rows * columns > 16)
+    for (; at + EVR_POOL_VECTORS * EVR_LANES <= channels; at += EVR_POOL_VECTORS * EVR_LANES)
+      evr_condense_vectors(kind, indexed, EVR_POOL_VECTORS, EVR_LANES, rows, columns, patch, at, y,
+                           indices);
   for (; at + 4 * EVR_LANES <= channels; at += 4 * EVR_LANES)
     evr_condense_vectors(kind, indexed, 4, EVR_LANES, rows, columns, patch, at, y, indices);
   for (; at + EVR_LANES <= channels; at += EVR_LANES)
@@ -104,10 +112,12 @@ EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t 
     evr_condense_vectors(kind, indexed, 1, channels, rows, columns, patch, 0, y, indices);
 }
 
+/* Powers of two have no bits in their significand. */
 EVR_INLINE void evr_set_divisor(evr_patch *patch, float divisor) {
+  uint32_t bits;
+  memcpy(&bits, &divisor, sizeof bits);
   patch->divisor = divisor;
-  int exponent;
-  patch->inverse = frexpf(divisor, &exponent) == 0.5f ? 1.0f / divisor : 0.0f;
+  patch->inverse = (bits & 0x7fffffu) == 0 ? 1.0f / divisor : 0.0f;
 }
 
 /* Windows of output columns [begin, end) of a row, whose taps are rows x columns of the kernel. The

@@ -35,6 +35,7 @@ EVR_INLINE void evr_fold_pixel(evr_pool_kind kind, bool indexed, evr_fold *f, vf
   if (kind == EVR_POOL_AVERAGE) {
     f->value = vf_add(f->value, pixel);
   } else if (!indexed) {
+    pixel = vf_once(pixel);
     f->value = evr_fold_extreme(kind, pixel, f->value);
     f->nan = vm_or(f->nan, vf_is_nan(pixel));
   } else {
@@ -52,6 +53,8 @@ EVR_INLINE void evr_fold_pair(evr_pool_kind kind, evr_fold *f, vf first, vf seco
   if (kind == EVR_POOL_AVERAGE) {
     f->value = vf_add(vf_add(f->value, first), second);
   } else {
+    first = vf_once(first);
+    second = vf_once(second);
     f->value = evr_fold_extreme(kind, second, evr_fold_extreme(kind, first, f->value));
     f->nan = vm_or(f->nan, vf_unordered(first, second));
   }

@@ -26,6 +26,10 @@ EVR_INLINE vf vf_load_n(const float *p, int64_t n) {
 EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
   _mm256_maskstore_ps(p, evr_first_lanes(n), a);
 }
+EVR_INLINE vf vf_once(vf a) {
+  __asm__("" : "+x"(a));
+  return a;
+}
 EVR_INLINE vf vf_set1(float a) { return _mm256_set1_ps(a); }
 EVR_INLINE vf vf_zero(void) { return _mm256_setzero_ps(); }
 EVR_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }

@@ -23,6 +23,10 @@ EVR_INLINE vf vf_load_n(const float *p, int64_t n) {
 EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
   _mm512_mask_storeu_ps(p, evr_first_lanes(n), a);
 }
+EVR_INLINE vf vf_once(vf a) {
+  __asm__("" : "+v"(a));
+  return a;
+}
 EVR_INLINE vf vf_set1(float a) { return _mm512_set1_ps(a); }
 EVR_INLINE vf vf_zero(void) { return _mm512_setzero_ps(); }
 EVR_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }

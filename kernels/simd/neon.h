@@ -25,6 +25,10 @@ EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
   vst1q_f32(lanes, a);
   memcpy(p, lanes, (size_t)n * sizeof *p);
 }
+EVR_INLINE vf vf_once(vf a) {
+  __asm__("" : "+w"(a));
+  return a;
+}
 EVR_INLINE vf vf_set1(float a) { return vdupq_n_f32(a); }
 EVR_INLINE vf vf_zero(void) { return vdupq_n_f32(0.0f); }
 EVR_INLINE vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }

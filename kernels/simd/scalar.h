@@ -13,6 +13,7 @@ EVR_INLINE vf vf_load_n(const float *p, int64_t n) { return n > 0 ? *p : 0.0f; }
 EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
   if (n > 0) *p = a;
 }
+EVR_INLINE vf vf_once(vf a) { return a; }
 EVR_INLINE vf vf_set1(float a) { return a; }
 EVR_INLINE vf vf_zero(void) { return 0.0f; }
 EVR_INLINE vf vf_add(vf a, vf b) { return a + b; }

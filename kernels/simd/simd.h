@@ -16,6 +16,7 @@
  *   vf_select(m, a, b)  m ? a : b                   vf_is_nan(a)
  *   vf_unordered(a, b)  whether a or b is NaN
  *   vf_even(a, b), vf_odd(a, b)  elements 0, 2, ... or 1, 3, ... of a followed by b
+ *   vf_once(a)          a, kept in a register: gcc else loads it anew for each use
  *   vf_to_vi            towards zero; the value must fit
  *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
  *                       or such that a 2^(n/2) is normal; any a where n is 0
