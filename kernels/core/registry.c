@@ -1,6 +1,11 @@
 #include "core/registry.h"
 
 #include "core/choose.h"
+#if defined(EVR_PLANTED_FAULTS) /* a build for the tests, with deliberately broken variants */
+#include "faults/rows.h"
+#else
+#define PLANTED_FAULTS
+#endif
 
 /* Rows for each instruction set of this build, best first. */
 #if defined(EVR_BUILD_AVX512)
@@ -50,6 +55,7 @@ DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
 
 static const evr_variant registry[] = {
+    PLANTED_FAULTS
     ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
     ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)

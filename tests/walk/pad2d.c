@@ -129,7 +129,7 @@ static void check_random(walk *w) {
 static void check_threads(walk *w) {
   for (int mode = 0; mode < 3; mode++)
     for (int l = 0; l < 2; l++) {
-      const evr_pad2d_desc d = {2, 37, 131, 127, 3, 1, 0, 5, (evr_pad_mode)mode,
+      const evr_pad2d_desc d = {2, 37, 131, 127, 3, 1, 2, 5, (evr_pad_mode)mode,
                                 l ? EVR_NCHW : EVR_NHWC};
       if (walk_take(w, mode * 2 + l)) against_reference(w, &d);
     }
