@@ -23,8 +23,24 @@ EVR_INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 EVR_INLINE vf vf_load_n(const float *p, int64_t n) {
   return _mm256_maskload_ps(p, evr_first_lanes(n));
 }
+/* By halves: a masked store is microcoded on AMD, dozens of cycles each. */
 EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
-  _mm256_maskstore_ps(p, evr_first_lanes(n), a);
+  __m128 part = _mm256_castps256_ps128(a);
+  if (n & 8) {
+    _mm256_storeu_ps(p, a);
+    return;
+  }
+  if (n & 4) {
+    _mm_storeu_ps(p, part);
+    part = _mm256_extractf128_ps(a, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi((__m64 *)(void *)p, part);
+    part = _mm_movehl_ps(part, part);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, part);
 }
 EVR_INLINE vf vf_once(vf a) {
   __asm__("" : "+x"(a));
