@@ -105,11 +105,13 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
   if (t->end) {
     if (t->watch) minus_zero = evr_tile_has_minus_zero(M, N, acc);
     if (t->bias != NULL) {
+      vf bias[EVR_TILE_VECTORS];
       EVR_UNROLL
-      for (int n = 0; n < N; n++) {
-        const vf bias = evr_tile_load(t->bias, n, last, last_lanes);
+      for (int n = 0; n < N; n++) bias[n] = evr_tile_load(t->bias, n, last, last_lanes);
+      EVR_UNROLL
+      for (int m = 0; m < M; m++) {
         EVR_UNROLL
-        for (int m = 0; m < M; m++) acc[m][n] = vf_add(acc[m][n], bias);
+        for (int n = 0; n < N; n++) acc[m][n] = vf_add(acc[m][n], bias[n]);
       }
     }
     if (t->residual != NULL) {
