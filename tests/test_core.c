@@ -18,10 +18,11 @@ START_TEST(version_is_that_of_the_headers) {
 END_TEST
 
 START_TEST(statuses_have_names) {
-  static const char *const names[] = {"EVR_OK",          "EVR_INVALID_ARGUMENT", "EVR_OVERFLOW",
-                                      "EVR_OVERLAP",     "EVR_UNSUPPORTED",      "EVR_UNKNOWN_NAME",
-                                      "EVR_OUT_OF_MEMORY"};
-  for (int i = 0; i < 7; i++) ck_assert_str_eq(evr_status_name((evr_status)i), names[i]);
+  static const char *const names[] = {
+      "EVR_OK",          "EVR_INVALID_ARGUMENT", "EVR_OVERFLOW",     "EVR_OVERLAP",
+      "EVR_UNSUPPORTED", "EVR_UNKNOWN_NAME",     "EVR_OUT_OF_MEMORY"};
+  for (int i = 0; i < 7; i++)
+    ck_assert_str_eq(evr_status_name((evr_status)i), names[i]);
   ck_assert_str_eq(evr_status_name((evr_status)7), "unknown status");
   ck_assert_str_eq(evr_status_name((evr_status)-1), "unknown status");
 }
@@ -48,7 +49,8 @@ START_TEST(cpu_is_found) {
   ck_assert(memchr(cpu.vendor, 0, sizeof cpu.vendor) != NULL);
   ck_assert(memchr(cpu.model, 0, sizeof cpu.model) != NULL);
   ck_assert(cpu.l1d_bytes >= 0 && cpu.l2_bytes >= 0 && cpu.l3_bytes >= 0);
-#if defined(__x86_64__) /* what the compiler's run-time library finds, by its own reading of CPUID */
+#if defined(__x86_64__) /* what the compiler's run-time library finds, by its own reading of CPUID \
+                         */
   __builtin_cpu_init();
   ck_assert_int_eq(cpu.isa >= EVR_ISA_AVX2,
                    __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
@@ -135,7 +137,8 @@ START_TEST(registry_is_in_order) {
       ck_assert_uint_eq(v->math, EVR_SERVES_ALL);
     }
     for (size_t j = 0; j < i; j++) {
-      if (registry[j].operation != v->operation) continue;
+      if (registry[j].operation != v->operation)
+        continue;
       ck_assert_msg(strcmp(registry[j].name, v->name) != 0, "%s %s twice", operation, v->name);
       ck_assert_msg(registry[i - 1].operation == v->operation, "%s: rows apart", operation);
     }

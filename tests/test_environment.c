@@ -37,13 +37,24 @@ typedef struct bad_value {
 } bad_value;
 
 static const bad_value bad_values[] = {
-    {"EVR_MAX_ISA", "avx3"},      {"EVR_MAX_ISA", "AVX2"},          {"EVR_MAX_ISA", "avx2 "},
-    {"EVR_MAX_ISA", "unknown"},   {"EVR_VARIANT", "no-such"},       {"EVR_VARIANT", "direct-"},
-    {"EVR_VARIANT", "referenc"},  {"EVR_VARIANT", "reference-avx2"}, {"EVR_NUM_THREADS", "0"},
-    {"EVR_NUM_THREADS", "-1"},    {"EVR_NUM_THREADS", "two"},       {"EVR_NUM_THREADS", "2x"},
-    {"EVR_NUM_THREADS", "4097"},  {"EVR_NUM_THREADS", "1.5"},       {"EVR_NUM_THREADS", " "},
+    {"EVR_MAX_ISA", "avx3"},
+    {"EVR_MAX_ISA", "AVX2"},
+    {"EVR_MAX_ISA", "avx2 "},
+    {"EVR_MAX_ISA", "unknown"},
+    {"EVR_VARIANT", "no-such"},
+    {"EVR_VARIANT", "direct-"},
+    {"EVR_VARIANT", "referenc"},
+    {"EVR_VARIANT", "reference-avx2"},
+    {"EVR_NUM_THREADS", "0"},
+    {"EVR_NUM_THREADS", "-1"},
+    {"EVR_NUM_THREADS", "two"},
+    {"EVR_NUM_THREADS", "2x"},
+    {"EVR_NUM_THREADS", "4097"},
+    {"EVR_NUM_THREADS", "1.5"},
+    {"EVR_NUM_THREADS", " "},
     {"EVR_NUM_THREADS", "99999999999999999999"},
-    {"EVR_VARIANT", "a-name-that-is-longer-than-any-that-the-library-keeps-room-for-in-its-buffers"},
+    {"EVR_VARIANT",
+     "a-name-that-is-longer-than-any-that-the-library-keeps-room-for-in-its-buffers"},
 };
 
 START_TEST(bad_value_is_an_error_of_every_plan) {
@@ -73,7 +84,8 @@ static const char *chosen(const evr_plan_options *options, int *threads) {
   evr_conv2d_plan *plan;
   ck_assert_msg(evr_conv2d_plan_create(&desc, options, &plan) == EVR_OK, "%s", evr_last_error());
   const char *name = evr_conv2d_plan_variant(plan);
-  if (threads != NULL) *threads = evr_conv2d_plan_threads(plan);
+  if (threads != NULL)
+    *threads = evr_conv2d_plan_threads(plan);
   evr_conv2d_plan_destroy(plan);
   return name;
 }

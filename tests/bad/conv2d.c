@@ -43,7 +43,8 @@ static evr_status plan_create(void *p) {
   evr_conv2d_plan **place = (evr_conv2d_plan **)f->plan_place;
   const evr_status status =
       evr_conv2d_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL) return status;
+  if (place == NULL)
+    return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_conv2d_plan_destroy(*place);
   return checked;
@@ -71,10 +72,14 @@ static evr_status forward(void *p) {
 }
 
 static const bad_call calls[] = {
-    {"evr_conv2d_get_sizes", get_sizes},     {"evr_conv2d_set_padding", set_padding},
-    {"evr_conv2d_plan_create", plan_create}, {"evr_conv2d", one_shot},
-    {"evr_conv2d_list_variants", list_variants}, {"evr_conv2d_pack", pack},
-    {"evr_conv2d_execute", execute},         {"evr_conv2d_forward", forward},
+    {"evr_conv2d_get_sizes", get_sizes},
+    {"evr_conv2d_set_padding", set_padding},
+    {"evr_conv2d_plan_create", plan_create},
+    {"evr_conv2d", one_shot},
+    {"evr_conv2d_list_variants", list_variants},
+    {"evr_conv2d_pack", pack},
+    {"evr_conv2d_execute", execute},
+    {"evr_conv2d_forward", forward},
 };
 
 static void setup(void *p) {
@@ -91,10 +96,12 @@ static void setup(void *p) {
   f->plan_place = &f->common.plan_out;
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
   options.variant = "direct-scalar"; /* one that packs, on every machine */
-  if (evr_conv2d_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK) return;
+  if (evr_conv2d_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK)
+    return;
   f->plan = f->plan_owned;
   evr_conv2d_sizes sizes;
-  if (evr_conv2d_get_sizes(&f->desc, &sizes) != EVR_OK) return;
+  if (evr_conv2d_get_sizes(&f->desc, &sizes) != EVR_OK)
+    return;
   f->x = bad_room(&f->common, (size_t)sizes.x_count * sizeof(float));
   f->weights = bad_room(&f->common, (size_t)sizes.weights_count * sizeof(float));
   f->bias = bad_room(&f->common, (size_t)sizes.bias_count * sizeof(float));
@@ -103,133 +110,207 @@ static void setup(void *p) {
   f->packed = bad_room(&f->common, evr_conv2d_packed_size(f->plan));
   f->packed_output = bad_room(&f->common, evr_conv2d_packed_size(f->plan));
   f->workspace = bad_room(&f->common, evr_conv2d_workspace_size(f->plan, false));
-  f->arguments = (evr_conv2d_arguments){f->x, f->weights,  f->packed, f->bias,
-                                        f->residual, f->y, f->workspace};
+  f->arguments =
+      (evr_conv2d_arguments){f->x, f->weights, f->packed, f->bias, f->residual, f->y, f->workspace};
   f->arguments_pointer = &f->arguments;
 }
 
 static void teardown(void *p) { evr_conv2d_plan_destroy(((fixture *)p)->plan_owned); }
 
-#define AT_LEAST(field, number, least)                                        \
-  {DESC, {SET(desc.field, number)}, EVR_INVALID_ARGUMENT,                     \
-   {"desc." #field " is " #number "; it must be at least " #least}}
-#define PADDING_AT_LEAST(field, number)                                       \
-  {SET_PADDING, {SET(desc.field, number)}, EVR_INVALID_ARGUMENT,              \
-   {"desc." #field " is " #number "; it must be at least 1"}}
-#define INVALID(change, words) {DESC, {change}, EVR_INVALID_ARGUMENT, {words}}
-#define NULL_POINTER(calls, member, name) \
-  {calls, {SET(member, 0)}, EVR_INVALID_ARGUMENT, {name " is NULL"}}
-#define OVERLAPS(calls, member, other, bytes, words) \
-  {calls, {ALIAS(member, other, bytes)}, EVR_OVERLAP, {words, "overlaps"}}
 #define POOL_MAX SET(desc.pool.kind, EVR_POOL_MAX)
 #define REFLECT SET(desc.pad_mode, EVR_PAD_REFLECT)
-#define BYTES(count) ((count) * (int64_t)sizeof(float))
 
 static const bad_row rows[] = {
     /* sizes zero and negative, strides and dilations below 1 */
-    AT_LEAST(batch, 0, 1), AT_LEAST(batch, -1, 1), AT_LEAST(groups, 0, 1), AT_LEAST(groups, -2, 1),
-    AT_LEAST(in_channels, 0, 1), AT_LEAST(in_channels, -4, 1), AT_LEAST(in_height, 0, 1),
-    AT_LEAST(in_height, -5, 1), AT_LEAST(in_width, 0, 1), AT_LEAST(in_width, -6, 1),
-    AT_LEAST(out_channels, 0, 1), AT_LEAST(out_channels, -6, 1), AT_LEAST(kernel_height, 0, 1),
-    AT_LEAST(kernel_height, -3, 1), AT_LEAST(kernel_width, 0, 1), AT_LEAST(kernel_width, -3, 1),
-    AT_LEAST(stride_height, 0, 1), AT_LEAST(stride_height, -1, 1), AT_LEAST(stride_width, 0, 1),
-    AT_LEAST(stride_width, -1, 1), AT_LEAST(dilation_height, 0, 1), AT_LEAST(dilation_height, -1, 1),
-    AT_LEAST(dilation_width, 0, 1), AT_LEAST(dilation_width, -1, 1), AT_LEAST(pad_top, -1, 0),
-    AT_LEAST(pad_bottom, -2, 0), AT_LEAST(pad_left, -3, 0), AT_LEAST(pad_right, -4, 0),
-    AT_LEAST(in_height, -9223372036854775807, 1), AT_LEAST(pad_top, -9223372036854775807, 0),
+    AT_LEAST(DESC, batch, 0, 1),
+    AT_LEAST(DESC, batch, -1, 1),
+    AT_LEAST(DESC, groups, 0, 1),
+    AT_LEAST(DESC, groups, -2, 1),
+    AT_LEAST(DESC, in_channels, 0, 1),
+    AT_LEAST(DESC, in_channels, -4, 1),
+    AT_LEAST(DESC, in_height, 0, 1),
+    AT_LEAST(DESC, in_height, -5, 1),
+    AT_LEAST(DESC, in_width, 0, 1),
+    AT_LEAST(DESC, in_width, -6, 1),
+    AT_LEAST(DESC, out_channels, 0, 1),
+    AT_LEAST(DESC, out_channels, -6, 1),
+    AT_LEAST(DESC, kernel_height, 0, 1),
+    AT_LEAST(DESC, kernel_height, -3, 1),
+    AT_LEAST(DESC, kernel_width, 0, 1),
+    AT_LEAST(DESC, kernel_width, -3, 1),
+    AT_LEAST(DESC, stride_height, 0, 1),
+    AT_LEAST(DESC, stride_height, -1, 1),
+    AT_LEAST(DESC, stride_width, 0, 1),
+    AT_LEAST(DESC, stride_width, -1, 1),
+    AT_LEAST(DESC, dilation_height, 0, 1),
+    AT_LEAST(DESC, dilation_height, -1, 1),
+    AT_LEAST(DESC, dilation_width, 0, 1),
+    AT_LEAST(DESC, dilation_width, -1, 1),
+    AT_LEAST(DESC, pad_top, -1, 0),
+    AT_LEAST(DESC, pad_bottom, -2, 0),
+    AT_LEAST(DESC, pad_left, -3, 0),
+    AT_LEAST(DESC, pad_right, -4, 0),
+    AT_LEAST(DESC, in_height, -9223372036854775807, 1),
+    AT_LEAST(DESC, pad_top, -9223372036854775807, 0),
     /* groups that do not divide */
-    INVALID(SET(desc.groups, 3), "desc.groups is 3, which does not divide desc.in_channels 4"),
-    INVALID(SET(desc.groups, 4), "desc.groups is 4, which does not divide desc.out_channels 6"),
-    INVALID(SET(desc.groups, 8), "desc.groups is 8, which does not divide desc.in_channels 4"),
+    INVALID(DESC, SET(desc.groups, 3),
+            "desc.groups is 3, which does not divide desc.in_channels 4"),
+    INVALID(DESC, SET(desc.groups, 4),
+            "desc.groups is 4, which does not divide desc.out_channels 6"),
+    INVALID(DESC, SET(desc.groups, 8),
+            "desc.groups is 8, which does not divide desc.in_channels 4"),
     /* unknown enum values */
-    INVALID(SET(desc.layout, 2), "desc.layout is 2"), INVALID(SET(desc.layout, -1), "desc.layout is -1"),
-    INVALID(SET(desc.filter_layout, 2), "desc.filter_layout is 2"),
-    INVALID(SET(desc.filter_layout, -1), "desc.filter_layout is -1"),
-    INVALID(SET(desc.pad_mode, 3), "desc.pad_mode is 3"),
-    INVALID(SET(desc.pad_mode, -1), "desc.pad_mode is -1"),
-    INVALID(SET(desc.activation.kind, 12), "desc.activation.kind is 12"),
-    INVALID(SET(desc.activation.kind, -1), "desc.activation.kind is -1"),
-    {DESC, {SET(desc.activation.kind, EVR_LEAKY_RELU), SET_REAL(desc.activation.alpha, (double)NAN)},
-     EVR_INVALID_ARGUMENT, {"desc.activation.alpha is nan"}},
-    {DESC, {SET(desc.activation.kind, EVR_ELU), SET_REAL(desc.activation.alpha, -(double)INFINITY)},
-     EVR_INVALID_ARGUMENT, {"desc.activation.alpha is -inf"}},
+    INVALID(DESC, SET(desc.layout, 2), "desc.layout is 2"),
+    INVALID(DESC, SET(desc.layout, -1), "desc.layout is -1"),
+    INVALID(DESC, SET(desc.filter_layout, 2), "desc.filter_layout is 2"),
+    INVALID(DESC, SET(desc.filter_layout, -1), "desc.filter_layout is -1"),
+    INVALID(DESC, SET(desc.pad_mode, 3), "desc.pad_mode is 3"),
+    INVALID(DESC, SET(desc.pad_mode, -1), "desc.pad_mode is -1"),
+    INVALID(DESC, SET(desc.activation.kind, 12), "desc.activation.kind is 12"),
+    INVALID(DESC, SET(desc.activation.kind, -1), "desc.activation.kind is -1"),
+    {DESC,
+     {SET(desc.activation.kind, EVR_LEAKY_RELU), SET_REAL(desc.activation.alpha, (double)NAN)},
+     EVR_INVALID_ARGUMENT,
+     {"desc.activation.alpha is nan"}},
+    {DESC,
+     {SET(desc.activation.kind, EVR_ELU), SET_REAL(desc.activation.alpha, -(double)INFINITY)},
+     EVR_INVALID_ARGUMENT,
+     {"desc.activation.alpha is -inf"}},
     /* a kernel larger than the padded input */
-    INVALID(SET(desc.kernel_height, 6), "desc.kernel_height is 6"),
-    INVALID(SET(desc.kernel_width, 7), "desc.kernel_width is 7"),
-    {DESC, {SET(desc.kernel_height, 8), SET(desc.pad_top, 1), SET(desc.pad_bottom, 1)},
-     EVR_INVALID_ARGUMENT, {"desc.kernel_height is 8", "padded input of 7"}},
-    {DESC, {SET(desc.dilation_width, 3)}, EVR_INVALID_ARGUMENT,
+    INVALID(DESC, SET(desc.kernel_height, 6), "desc.kernel_height is 6"),
+    INVALID(DESC, SET(desc.kernel_width, 7), "desc.kernel_width is 7"),
+    {DESC,
+     {SET(desc.kernel_height, 8), SET(desc.pad_top, 1), SET(desc.pad_bottom, 1)},
+     EVR_INVALID_ARGUMENT,
+     {"desc.kernel_height is 8", "padded input of 7"}},
+    {DESC,
+     {SET(desc.dilation_width, 3)},
+     EVR_INVALID_ARGUMENT,
      {"desc.kernel_width is 3 with desc.dilation_width 3", "7"}},
     /* reflection not smaller than the input */
-    {DESC, {REFLECT, SET(desc.pad_top, 5)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {REFLECT, SET(desc.pad_top, 5)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pad_top is 5", "desc.in_height, which is 5"}},
     {DESC, {REFLECT, SET(desc.pad_bottom, 6)}, EVR_INVALID_ARGUMENT, {"desc.pad_bottom is 6"}},
-    {DESC, {REFLECT, SET(desc.pad_left, 6)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {REFLECT, SET(desc.pad_left, 6)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pad_left is 6", "desc.in_width, which is 6"}},
     {DESC, {REFLECT, SET(desc.pad_right, 7)}, EVR_INVALID_ARGUMENT, {"desc.pad_right is 7"}},
     /* products that overflow; powers of two wrap to small numbers where nobody looks */
     {DESC, {SET(desc.batch, INT64_MAX)}, EVR_OVERFLOW, {"x would have 9223372036854775807"}},
     {DESC, {SET(desc.batch, INT64_C(1) << 62)}, EVR_OVERFLOW, {"x would have 4611686018427387904"}},
-    {DESC, {SET(desc.in_height, INT64_C(1) << 32), SET(desc.in_width, INT64_C(1) << 32)},
-     EVR_OVERFLOW, {"4294967296 x 4294967296"}},
+    {DESC,
+     {SET(desc.in_height, INT64_C(1) << 32), SET(desc.in_width, INT64_C(1) << 32)},
+     EVR_OVERFLOW,
+     {"4294967296 x 4294967296"}},
     {DESC, {SET(desc.batch, INT64_C(1) << 55)}, EVR_OVERFLOW, {"36028797018963968"}},
-    {DESC, {SET(desc.out_channels, INT64_C(1) << 60)}, EVR_OVERFLOW,
+    {DESC,
+     {SET(desc.out_channels, INT64_C(1) << 60)},
+     EVR_OVERFLOW,
      {"weights would have", "1152921504606846976"}},
-    {DESC, {SET(desc.out_channels, INT64_C(1) << 40), SET(desc.batch, INT64_C(1) << 30)},
-     EVR_OVERFLOW, {"output would have 1073741824", "1099511627776"}},
-    {DESC, {SET(desc.pad_top, INT64_MAX)}, EVR_OVERFLOW, {"desc.in_height 5", "9223372036854775807"}},
-    {DESC, {SET(desc.pad_left, INT64_C(1) << 62), SET(desc.pad_right, INT64_C(1) << 62)},
-     EVR_OVERFLOW, {"desc.in_width 6", "4611686018427387904"}},
-    {DESC, {SET(desc.dilation_height, INT64_C(1) << 62)}, EVR_OVERFLOW,
+    {DESC,
+     {SET(desc.out_channels, INT64_C(1) << 40), SET(desc.batch, INT64_C(1) << 30)},
+     EVR_OVERFLOW,
+     {"output would have 1073741824", "1099511627776"}},
+    {DESC,
+     {SET(desc.pad_top, INT64_MAX)},
+     EVR_OVERFLOW,
+     {"desc.in_height 5", "9223372036854775807"}},
+    {DESC,
+     {SET(desc.pad_left, INT64_C(1) << 62), SET(desc.pad_right, INT64_C(1) << 62)},
+     EVR_OVERFLOW,
+     {"desc.in_width 6", "4611686018427387904"}},
+    {DESC,
+     {SET(desc.dilation_height, INT64_C(1) << 62)},
+     EVR_OVERFLOW,
      {"desc.dilation_height 4611686018427387904", "desc.kernel_height 3"}},
-    {DESC, {SET(desc.kernel_width, INT64_MAX), SET(desc.dilation_width, 2)}, EVR_OVERFLOW,
+    {DESC,
+     {SET(desc.kernel_width, INT64_MAX), SET(desc.dilation_width, 2)},
+     EVR_OVERFLOW,
      {"desc.kernel_width 9223372036854775807"}},
-    {DESC, {SET(desc.pad_top, INT64_C(1) << 61), SET(desc.stride_height, INT64_C(1) << 61)},
-     EVR_OVERFLOW, {"padded input"}},
+    {DESC,
+     {SET(desc.pad_top, INT64_C(1) << 61), SET(desc.stride_height, INT64_C(1) << 61)},
+     EVR_OVERFLOW,
+     {"padded input"}},
     /* the fused pooling */
-    INVALID(SET(desc.pool.kind, 4), "desc.pool.kind is 4"),
-    INVALID(SET(desc.pool.kind, -1), "desc.pool.kind is -1"),
-    {DESC, {POOL_MAX, SET(desc.pool.kernel_height, 0)}, EVR_INVALID_ARGUMENT,
+    INVALID(DESC, SET(desc.pool.kind, 4), "desc.pool.kind is 4"),
+    INVALID(DESC, SET(desc.pool.kind, -1), "desc.pool.kind is -1"),
+    {DESC,
+     {POOL_MAX, SET(desc.pool.kernel_height, 0)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.kernel_height is 0"}},
-    {DESC, {POOL_MAX, SET(desc.pool.kernel_width, -1)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.kernel_width, -1)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.kernel_width is -1"}},
-    {DESC, {POOL_MAX, SET(desc.pool.stride_height, 0)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.stride_height, 0)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.stride_height is 0"}},
-    {DESC, {POOL_MAX, SET(desc.pool.stride_width, -1)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.stride_width, -1)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.stride_width is -1"}},
-    {DESC, {POOL_MAX, SET(desc.pool.dilation_height, 0)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.dilation_height, 0)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.dilation_height is 0"}},
-    {DESC, {POOL_MAX, SET(desc.pool.dilation_width, 0)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.dilation_width, 0)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.dilation_width is 0"}},
-    {DESC, {POOL_MAX, SET(desc.pool.pad_top, -1)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.pad_top, -1)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.pad_top is -1"}},
-    {DESC, {POOL_MAX, SET(desc.pool.pad_right, 1)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.pad_right, 1)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.pad_right is 1"}},
-    {DESC, {POOL_MAX, SET(desc.pool.kernel_height, 4)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.kernel_height, 4)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.kernel_height is 4"}},
-    {DESC, {POOL_MAX, SET(desc.pool.kernel_width, 5)}, EVR_INVALID_ARGUMENT,
+    {DESC,
+     {POOL_MAX, SET(desc.pool.kernel_width, 5)},
+     EVR_INVALID_ARGUMENT,
      {"desc.pool.kernel_width is 5"}},
-    {DESC, {POOL_MAX, SET(desc.pool.dilation_width, INT64_MAX), SET(desc.pool.kernel_width, 3)},
-     EVR_OVERFLOW, {"desc.pool.dilation_width 9223372036854775807"}},
+    {DESC,
+     {POOL_MAX, SET(desc.pool.dilation_width, INT64_MAX), SET(desc.pool.kernel_width, 3)},
+     EVR_OVERFLOW,
+     {"desc.pool.dilation_width 9223372036854775807"}},
     /* set_padding */
     {SET_PADDING, {SET(scheme, 3)}, EVR_INVALID_ARGUMENT, {"scheme is 3"}},
     {SET_PADDING, {SET(scheme, -1)}, EVR_INVALID_ARGUMENT, {"scheme is -1"}},
-    PADDING_AT_LEAST(in_height, 0), PADDING_AT_LEAST(in_width, -1),
-    PADDING_AT_LEAST(kernel_height, 0), PADDING_AT_LEAST(kernel_width, -3),
-    PADDING_AT_LEAST(stride_height, 0), PADDING_AT_LEAST(stride_width, -1),
-    PADDING_AT_LEAST(dilation_height, 0), PADDING_AT_LEAST(dilation_width, -1),
-    {SET_PADDING, {SET(desc.dilation_width, INT64_MAX)}, EVR_OVERFLOW,
+    AT_LEAST(SET_PADDING, in_height, 0, 1),
+    AT_LEAST(SET_PADDING, in_width, -1, 1),
+    AT_LEAST(SET_PADDING, kernel_height, 0, 1),
+    AT_LEAST(SET_PADDING, kernel_width, -3, 1),
+    AT_LEAST(SET_PADDING, stride_height, 0, 1),
+    AT_LEAST(SET_PADDING, stride_width, -1, 1),
+    AT_LEAST(SET_PADDING, dilation_height, 0, 1),
+    AT_LEAST(SET_PADDING, dilation_width, -1, 1),
+    {SET_PADDING,
+     {SET(desc.dilation_width, INT64_MAX)},
+     EVR_OVERFLOW,
      {"desc.dilation_width 9223372036854775807", "desc.kernel_width 3"}},
     /* null pointers */
-    NULL_POINTER(DESC | SET_PADDING, desc_pointer, "desc"), NULL_POINTER(GET_SIZES, sizes, "sizes"),
+    NULL_POINTER(DESC | SET_PADDING, desc_pointer, "desc"),
+    NULL_POINTER(GET_SIZES, sizes, "sizes"),
     NULL_POINTER(PLAN_CREATE, plan_place, "plan"),
     NULL_POINTER(PACK | EXECUTE | FORWARD, plan, "plan"),
-    NULL_POINTER(ONE_SHOT | FORWARD, x, "x"), NULL_POINTER(ONE_SHOT | FORWARD, y, "y"),
+    NULL_POINTER(ONE_SHOT | FORWARD, x, "x"),
+    NULL_POINTER(ONE_SHOT | FORWARD, y, "y"),
     NULL_POINTER(ONE_SHOT | FORWARD | PACK, weights, "weights"),
     NULL_POINTER(PACK, packed_output, "packed"),
     NULL_POINTER(EXECUTE, arguments_pointer, "arguments"),
-    NULL_POINTER(EXECUTE, arguments.x, "x"), NULL_POINTER(EXECUTE, arguments.y, "y"),
-    {EXECUTE, {SET(arguments.weights, 0), SET(arguments.packed, 0)}, EVR_INVALID_ARGUMENT,
+    NULL_POINTER(EXECUTE, arguments.x, "x"),
+    NULL_POINTER(EXECUTE, arguments.y, "y"),
+    {EXECUTE,
+     {SET(arguments.weights, 0), SET(arguments.packed, 0)},
+     EVR_INVALID_ARGUMENT,
      {"weights is NULL"}},
     /* buffers that overlap: the same, one byte at the front, one byte at the end */
     OVERLAPS(ONE_SHOT | FORWARD, y, x, 0, "y overlaps x"),
@@ -248,15 +329,22 @@ static const bad_row rows[] = {
     OVERLAPS(EXECUTE, arguments.y, arguments.residual, BYTES(3 * 4 * 6) - 4, "y overlaps residual"),
     OVERLAPS(EXECUTE, arguments.y, arguments.packed, 4, "y overlaps packed"),
     OVERLAPS(EXECUTE, arguments.y, arguments.bias, 0, "y overlaps bias"),
-    {EXECUTE, {SET(arguments.packed, 0), ALIAS(arguments.y, arguments.weights, 4)}, EVR_OVERLAP,
+    {EXECUTE,
+     {SET(arguments.packed, 0), ALIAS(arguments.y, arguments.weights, 4)},
+     EVR_OVERLAP,
      {"y overlaps weights"}},
-    {EXECUTE, {SET(arguments.packed, 0), ALIAS(arguments.workspace, arguments.residual, 4)},
-     EVR_OVERLAP, {"workspace overlaps residual"}},
+    {EXECUTE,
+     {SET(arguments.packed, 0), ALIAS(arguments.workspace, arguments.residual, 4)},
+     EVR_OVERLAP,
+     {"workspace overlaps residual"}},
     /* options, list */
-    OPTION_ROWS(OPTIONS), LIST_ROWS(LIST),
+    OPTION_ROWS(OPTIONS),
+    LIST_ROWS(LIST),
 };
 
 const bad_subject conv2d_bad = {
-    "conv2d", sizeof(fixture), setup, teardown,
-    calls, sizeof calls / sizeof calls[0], rows, sizeof rows / sizeof rows[0],
+    "conv2d", sizeof(fixture),
+    setup,    teardown,
+    calls,    sizeof calls / sizeof calls[0],
+    rows,     sizeof rows / sizeof rows[0],
 };

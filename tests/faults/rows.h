@@ -5,51 +5,54 @@
 
 #include "core/registry.h"
 
-#define FOR_CONV2D_FAULTS(row)                                                     \
-  row("fault-last-bit-of-a-tail", fault_conv2d_last_bit)                           \
-  row("fault-rounds-twice", fault_conv2d_rounds_twice)                             \
-  row("fault-other-order", fault_conv2d_other_order)                               \
-  row("fault-reads-past-x", fault_conv2d_reads_past_x)                             \
-  row("fault-reads-before-x", fault_conv2d_reads_before_x)                         \
-  row("fault-reads-past-weights", fault_conv2d_reads_past_weights)                 \
-  row("fault-reads-past-bias", fault_conv2d_reads_past_bias)                       \
-  row("fault-writes-past-y", fault_conv2d_writes_past_y)                           \
-  row("fault-writes-before-y", fault_conv2d_writes_before_y)                       \
-  row("fault-writes-x", fault_conv2d_writes_x)                                     \
-  row("fault-leaves-an-output", fault_conv2d_leaves_an_output)                     \
-  row("fault-right-edge-is-zero", fault_conv2d_right_edge)                         \
-  row("fault-skips-padding", fault_conv2d_skips_padding)                           \
-  row("fault-flushes-subnormals", fault_conv2d_flushes)                            \
-  row("fault-drops-nan", fault_conv2d_drops_nan)                                   \
-  row("fault-wrong-group", fault_conv2d_wrong_group)                               \
-  row("fault-drops-residual", fault_conv2d_drops_residual)                         \
-  row("fault-three-threads", fault_conv2d_three_threads)                           \
-  row("fault-seven-threads", fault_conv2d_seven_threads)                           \
-  row("fault-trusts-workspace", fault_conv2d_trusts_workspace)                     \
-  row("fault-outgrows-workspace", fault_conv2d_outgrows_workspace)                 \
-  row("fault-outgrows-packed", fault_conv2d_outgrows_packed)                       \
-  row("fault-shared-state", fault_conv2d_shared_state)                             \
-  row("fault-long-sums-beyond-the-bound", fault_conv2d_beyond_the_bound)           \
-  row("fault-refuses-all", fault_conv2d_refuses_all)                               \
-  row("fault-refuses-without-a-reason", fault_conv2d_no_reason)
-#define FOR_POOL2D_FAULTS(row)                                                     \
-  row("fault-last-of-equals", fault_pool2d_last_of_equals)                         \
-  row("fault-nan-loses", fault_pool2d_nan_loses)                                   \
-  row("fault-counts-padding", fault_pool2d_counts_padding)                         \
-  row("fault-writes-past-indices", fault_pool2d_writes_past_indices)
-#define FOR_PAD2D_FAULTS(row)                                                      \
-  row("fault-mirrors-the-edge", fault_pad2d_mirrors_the_edge)                      \
-  row("fault-pads-with-minus-zero", fault_pad2d_minus_zero)
-#define FOR_ACTIVATION_FAULTS(row)                                                 \
-  row("fault-tail-is-not-done", fault_activation_tail)                             \
-  row("fault-relu-of-nan", fault_activation_nan)
-#define FOR_SOFTMAX_FAULTS(row)                                                    \
-  row("fault-overflows", fault_softmax_overflows)                                  \
-  row("fault-not-in-place", fault_softmax_not_in_place)
-#define FOR_DENSE_FAULTS(row)                                                      \
-  row("fault-adds-bias-first", fault_dense_bias_first)                             \
-  row("fault-reads-past-x", fault_dense_reads_past_x)                              \
-  row("fault-transposes", fault_dense_transposes)
+#define FOR_CONV2D_FAULTS(row)                                                                     \
+  row("fault-last-bit-of-a-tail", fault_conv2d_last_bit) row("fault-rounds-twice",                 \
+                                                             fault_conv2d_rounds_twice)            \
+      row("fault-other-order", fault_conv2d_other_order) row(                                      \
+          "fault-reads-past-x", fault_conv2d_reads_past_x) row("fault-reads-before-x",             \
+                                                               fault_conv2d_reads_before_x)        \
+          row("fault-reads-past-weights", fault_conv2d_reads_past_weights) row(                    \
+              "fault-reads-past-bias",                                                             \
+              fault_conv2d_reads_past_bias) row("fault-writes-past-y", fault_conv2d_writes_past_y) \
+              row("fault-writes-before-y", fault_conv2d_writes_before_y) row(                      \
+                  "fault-writes-x", fault_conv2d_writes_x) row("fault-leaves-an-output",           \
+                                                               fault_conv2d_leaves_an_output)      \
+                  row("fault-right-edge-is-zero", fault_conv2d_right_edge) row(                    \
+                      "fault-skips-padding", fault_conv2d_skips_padding)                           \
+                      row("fault-flushes-subnormals", fault_conv2d_flushes) row(                   \
+                          "fault-drops-nan", fault_conv2d_drops_nan) row("fault-wrong-group",      \
+                                                                         fault_conv2d_wrong_group) \
+                          row("fault-drops-residual", fault_conv2d_drops_residual) row(            \
+                              "fault-three-threads", fault_conv2d_three_threads)                   \
+                              row("fault-seven-threads", fault_conv2d_seven_threads) row(          \
+                                  "fault-trusts-workspace", fault_conv2d_trusts_workspace)         \
+                                  row("fault-outgrows-workspace", fault_conv2d_outgrows_workspace) \
+                                      row("fault-outgrows-packed", fault_conv2d_outgrows_packed)   \
+                                          row("fault-shared-state", fault_conv2d_shared_state)     \
+                                              row("fault-long-sums-beyond-the-bound",              \
+                                                  fault_conv2d_beyond_the_bound)                   \
+                                                  row("fault-refuses-all",                         \
+                                                      fault_conv2d_refuses_all)                    \
+                                                      row("fault-refuses-without-a-reason",        \
+                                                          fault_conv2d_no_reason)
+#define FOR_POOL2D_FAULTS(row)                                                                     \
+  row("fault-last-of-equals", fault_pool2d_last_of_equals)                                         \
+      row("fault-nan-loses", fault_pool2d_nan_loses)                                               \
+          row("fault-counts-padding", fault_pool2d_counts_padding)                                 \
+              row("fault-writes-past-indices", fault_pool2d_writes_past_indices)
+#define FOR_PAD2D_FAULTS(row)                                                                      \
+  row("fault-mirrors-the-edge", fault_pad2d_mirrors_the_edge)                                      \
+      row("fault-pads-with-minus-zero", fault_pad2d_minus_zero)
+#define FOR_ACTIVATION_FAULTS(row)                                                                 \
+  row("fault-tail-is-not-done", fault_activation_tail)                                             \
+      row("fault-relu-of-nan", fault_activation_nan)
+#define FOR_SOFTMAX_FAULTS(row)                                                                    \
+  row("fault-overflows", fault_softmax_overflows)                                                  \
+      row("fault-not-in-place", fault_softmax_not_in_place)
+#define FOR_DENSE_FAULTS(row)                                                                      \
+  row("fault-adds-bias-first", fault_dense_bias_first)                                             \
+      row("fault-reads-past-x", fault_dense_reads_past_x)                                          \
+          row("fault-transposes", fault_dense_transposes)
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
@@ -62,16 +65,16 @@ FOR_DENSE_FAULTS(DECLARE_FAULT)
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define POOL2D_FAULT(name, kernel) {name, EVR_OP_POOL2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PAD2D_FAULT(name, kernel) {name, EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define ACTIVATION_FAULT(name, kernel) \
+#define ACTIVATION_FAULT(name, kernel)                                                             \
   {name, EVR_OP_ACTIVATION, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_FAULT(name, kernel) {name, EVR_OP_SOFTMAX, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_FAULT(name, kernel) {name, EVR_OP_DENSE, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS               \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)    \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)    \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)      \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT) \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)  \
+#define PLANTED_FAULTS                                                                             \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)                                                                  \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)                                                                  \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)                                                                    \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                                                          \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                                                                \
   FOR_DENSE_FAULTS(DENSE_FAULT)
 
 #endif

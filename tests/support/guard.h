@@ -16,7 +16,7 @@ const char *placement_name(placement where);
 
 /* Zero initialisation is an empty buffer. Reused from case to case. */
 typedef struct guarded {
-  unsigned char *map;  /* unreadable page, capacity bytes, unreadable page */
+  unsigned char *map; /* unreadable page, capacity bytes, unreadable page */
   size_t capacity;
   unsigned char *data; /* where the bytes lie now */
   size_t bytes;

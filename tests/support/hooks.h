@@ -11,10 +11,10 @@ evr_thread_pool pool_in_reverse(void);
 
 /* An allocator that counts, and can fail. */
 typedef struct tally {
-  int64_t calls;    /* of allocate */
-  int64_t fail_at;  /* the call, from 1, that returns NULL; 0: none */
-  int64_t alive;    /* blocks that are not released yet */
-  bool foreign;     /* release was given what allocate never gave, or a bad alignment was asked */
+  int64_t calls;   /* of allocate */
+  int64_t fail_at; /* the call, from 1, that returns NULL; 0: none */
+  int64_t alive;   /* blocks that are not released yet */
+  bool foreign;    /* release was given what allocate never gave, or a bad alignment was asked */
 } tally;
 evr_allocator tallying_allocator(tally *count);
 

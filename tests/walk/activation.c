@@ -24,8 +24,13 @@ static const unary_operation operation = {create, destroy, variant, forward, lis
 
 static void against_reference(walk *w, int kind, float alpha, int64_t count, test_values values) {
   const evr_activation_desc desc = {{(evr_activation_kind)kind, alpha}, count};
-  unary_case c = {.operation = &operation, .desc = &desc, .x_count = count, .y_count = count,
-                  .in_place = true, .values = values, .rarity = 4};
+  unary_case c = {.operation = &operation,
+                  .desc = &desc,
+                  .x_count = count,
+                  .y_count = count,
+                  .in_place = true,
+                  .values = values,
+                  .rarity = 4};
   snprintf(c.text, sizeof c.text, "kind %d alpha %g count %" PRId64 " %s", kind, (double)alpha,
            count, values_name(values));
   unary_against_reference(w, &c);
@@ -41,7 +46,8 @@ static void check_grid(walk *w) {
         against_reference(w, kind, alphas[count % COUNT(alphas)], count,
                           values[count % COUNT(values)]);
     for (int v = 0; v < COUNT(values); v++, index++) /* several tasks, and a tail */
-      if (walk_take(w, index)) against_reference(w, kind, 0.25f, 70001, values[v]);
+      if (walk_take(w, index))
+        against_reference(w, kind, 0.25f, 70001, values[v]);
   }
 }
 

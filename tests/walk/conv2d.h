@@ -58,8 +58,7 @@ bool conv2d_run_and_compare(walk *walk, const conv2d_case *c, const conv2d_input
 
 /* The convolution in double, written without the library: y, and the sum of the magnitudes of all
  * that was added up. No activation, no pooling. Layouts as the descriptor says. */
-void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *inputs, double *y,
-                   double *magnitude);
+void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *inputs, double *y, double *magnitude);
 
 /* Descriptors. Each calls visit(walk, case) for every case. */
 typedef void conv2d_visit(walk *walk, conv2d_case *c);

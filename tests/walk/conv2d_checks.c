@@ -13,13 +13,15 @@ conv2d_buffers conv2d_shared_buffers; /* each check runs in a process of its own
 
 float *conv2d_expected(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
   float *y = malloc((size_t)in->sizes.y_count * sizeof *y);
-  if (y == NULL) abort();
+  if (y == NULL)
+    abort();
   const evr_plan_options options = walk_reference_options();
   const evr_conv2d_arguments a = {
       .x = in->x, .weights = in->weights, .bias = in->bias, .residual = in->residual, .y = y};
   evr_conv2d_plan *plan = NULL;
   evr_status status = evr_conv2d_plan_create(&c->desc, &options, &plan);
-  if (status == EVR_OK) status = evr_conv2d_execute(plan, &a);
+  if (status == EVR_OK)
+    status = evr_conv2d_execute(plan, &a);
   if (status != EVR_OK) {
     char text[1024];
     conv2d_describe(c, text, sizeof text);
@@ -32,7 +34,8 @@ float *conv2d_expected(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
 bool conv2d_run_and_compare(walk *w, const conv2d_case *c, const conv2d_inputs *in,
                             const conv2d_way *way, const float *expected) {
   const float *y = conv2d_run(w, c, in, way, &conv2d_shared_buffers);
-  if (y == NULL) return false;
+  if (y == NULL)
+    return false;
   char text[1024];
   conv2d_describe(c, text, sizeof text);
   const size_t length = strlen(text);
@@ -51,17 +54,20 @@ static void against_reference(walk *w, conv2d_case *c) {
   };
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in)) return;
+  if (!conv2d_inputs_make(w, c, &in))
+    return;
   float *expected = NULL;
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     /* The first way tells whether the variant serves, before time is spent on the reference. */
     if (i == 0) {
       const float *y = conv2d_run(w, c, &in, &ways[0], &conv2d_shared_buffers);
-      if (y == NULL) break;
+      if (y == NULL)
+        break;
       w->served++;
       expected = conv2d_expected(w, c, &in);
     }
-    if (!conv2d_run_and_compare(w, c, &in, &ways[i], expected)) break;
+    if (!conv2d_run_and_compare(w, c, &in, &ways[i], expected))
+      break;
   }
   free(expected);
   conv2d_inputs_free(&in);
@@ -73,7 +79,8 @@ static void check_random(walk *w) {
   const int64_t rounds = test_rounds(1500);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
     conv2d_case c;
-    while (!conv2d_random_case(w, &c)) continue;
+    while (!conv2d_random_case(w, &c))
+      continue;
     against_reference(w, &c);
   }
 }
@@ -90,13 +97,15 @@ static void against_oracle(walk *w, conv2d_case *c, test_values values, judge *i
   const conv2d_way way = {PLACE_END, w->cases % 2 == 1, true, 1, {NULL, NULL}};
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in)) return;
+  if (!conv2d_inputs_make(w, c, &in))
+    return;
   const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
   if (y != NULL) {
     w->served++;
     const size_t count = (size_t)in.sizes.y_count;
     double *exact = malloc(2 * count * sizeof *exact);
-    if (exact == NULL) abort();
+    if (exact == NULL)
+      abort();
     conv2d_oracle(c, &in, exact, exact + count);
     for (size_t i = 0; i < count; i++)
       if (!is_right(w, c, exact[i], exact[count + i], y[i])) {
@@ -127,9 +136,8 @@ static bool is_within_bound(walk *w, const conv2d_case *c, double exact, double 
                             float got) {
   (void)w;
   const evr_conv2d_desc *d = &c->desc;
-  const double terms =
-      (double)(d->kernel_height * d->kernel_width * (d->in_channels / d->groups)) + 1.0 +
-      (c->residual ? 1.0 : 0.0);
+  const double terms = (double)(d->kernel_height * d->kernel_width * (d->in_channels / d->groups)) +
+                       1.0 + (c->residual ? 1.0 : 0.0);
   const double u = 0x1p-24;
   const double gamma = terms * u / (1.0 - terms * u);
   /* The oracle's own sum is off by at most as much again in units of double. */
@@ -146,7 +154,8 @@ static void reals_visit(walk *w, conv2d_case *c) {
 /* The oracle costs as much as the reference; a third of the grid has every kind of case in it. */
 static void third(walk *w, conv2d_case *c, conv2d_visit *visit) {
   static int64_t index;
-  if (index++ % 3 == 0) visit(w, c);
+  if (index++ % 3 == 0)
+    visit(w, c);
 }
 static void integers_third(walk *w, conv2d_case *c) { third(w, c, integers_visit); }
 static void reals_third(walk *w, conv2d_case *c) { third(w, c, reals_visit); }
@@ -158,38 +167,141 @@ static void check_reals(walk *w) { conv2d_grid(w, reals_third); }
 /* Large enough that the library uses several threads (a million operations each), in both
  * directions that work can be cut: many pixels, many channels. */
 static const conv2d_case threaded_cases[] = {
-    {.desc = {1, 1, 16, 41, 43, 67, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
-              {EVR_RELU, 0.0f}, EVR_POOL2D_WINDOW_INIT},
-     .bias = true, .values = VALUES_REALS},
-    {.desc = {1, 1, 64, 7, 7, 257, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
-              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
-     .residual = true, .values = VALUES_REALS},
-    {.desc = {2, 1, 129, 14, 13, 97, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC, EVR_OIHW,
-              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
-     .bias = true, .values = VALUES_REALS},
-    {.desc = {1, 97, 97, 61, 59, 97, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
-              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
-     .bias = true, .values = VALUES_REALS},
-    {.desc = {2, 33, 33, 77, 79, 33, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
-              {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT},
-     .bias = true, .values = VALUES_REALS},
+    {.desc = {1,
+              1,
+              16,
+              41,
+              43,
+              67,
+              3,
+              3,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              EVR_PAD_ZERO,
+              EVR_NHWC,
+              EVR_HWIO,
+              {EVR_RELU, 0.0f},
+              EVR_POOL2D_WINDOW_INIT},
+     .bias = true,
+     .values = VALUES_REALS},
+    {.desc = {1,
+              1,
+              64,
+              7,
+              7,
+              257,
+              3,
+              3,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              EVR_PAD_ZERO,
+              EVR_NCHW,
+              EVR_OIHW,
+              {EVR_IDENTITY, 0.0f},
+              EVR_POOL2D_WINDOW_INIT},
+     .residual = true,
+     .values = VALUES_REALS},
+    {.desc = {2,
+              1,
+              129,
+              14,
+              13,
+              97,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              0,
+              0,
+              0,
+              0,
+              EVR_PAD_ZERO,
+              EVR_NHWC,
+              EVR_OIHW,
+              {EVR_IDENTITY, 0.0f},
+              EVR_POOL2D_WINDOW_INIT},
+     .bias = true,
+     .values = VALUES_REALS},
+    {.desc = {1,
+              97,
+              97,
+              61,
+              59,
+              97,
+              3,
+              3,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              EVR_PAD_ZERO,
+              EVR_NHWC,
+              EVR_HWIO,
+              {EVR_IDENTITY, 0.0f},
+              EVR_POOL2D_WINDOW_INIT},
+     .bias = true,
+     .values = VALUES_REALS},
+    {.desc = {2,
+              33,
+              33,
+              77,
+              79,
+              33,
+              3,
+              3,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              1,
+              EVR_PAD_ZERO,
+              EVR_NCHW,
+              EVR_OIHW,
+              {EVR_IDENTITY, 0.0f},
+              EVR_POOL2D_WINDOW_INIT},
+     .bias = true,
+     .values = VALUES_REALS},
 };
 
 static void check_threads(walk *w) {
   static const int counts[] = {1, 2, 3, 7};
   for (size_t t = 0; t < sizeof threaded_cases / sizeof threaded_cases[0]; t++) {
     const conv2d_case *c = &threaded_cases[t];
-    if (test_scale() > 1 && !walk_take(w, (int64_t)t)) continue;
+    if (test_scale() > 1 && !walk_take(w, (int64_t)t))
+      continue;
     w->cases++;
     conv2d_inputs in;
-    if (!conv2d_inputs_make(w, c, &in)) return;
+    if (!conv2d_inputs_make(w, c, &in))
+      return;
     float *expected = NULL;
     for (int i = 0; i < 4 && !walk_failed(w); i++) {
       const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
       for (int p = 0; p < 3 && !walk_failed(w); p++) {
         const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
         const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
-        if (y == NULL) goto refused;
+        if (y == NULL)
+          goto refused;
         if (expected == NULL) {
           expected = conv2d_expected(w, c, &in);
           w->served++;
@@ -215,16 +327,22 @@ typedef struct execution {
 static void *execute_often(void *argument) {
   execution *e = argument;
   const conv2d_inputs *in = e->inputs;
-  const evr_conv2d_arguments a = {.x = in->x, .weights = in->weights, .bias = in->bias,
-                                  .residual = in->residual, .y = e->y, .workspace = e->workspace};
-  for (int i = 0; i < 5 && e->status == EVR_OK; i++) e->status = evr_conv2d_execute(e->plan, &a);
+  const evr_conv2d_arguments a = {.x = in->x,
+                                  .weights = in->weights,
+                                  .bias = in->bias,
+                                  .residual = in->residual,
+                                  .y = e->y,
+                                  .workspace = e->workspace};
+  for (int i = 0; i < 5 && e->status == EVR_OK; i++)
+    e->status = evr_conv2d_execute(e->plan, &a);
   return NULL;
 }
 
 static void shared_plan(walk *w, const conv2d_case *c) {
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in)) return;
+  if (!conv2d_inputs_make(w, c, &in))
+    return;
   const evr_plan_options options = walk_options(w, 2);
   evr_conv2d_plan *plan;
   if (evr_conv2d_plan_create(&c->desc, &options, &plan) == EVR_OK) {
@@ -236,11 +354,13 @@ static void shared_plan(walk *w, const conv2d_case *c) {
     for (int i = 0; i < 2; i++) {
       runs[i] = (execution){plan, &in, malloc(bytes),
                             malloc(evr_conv2d_workspace_size(plan, false) + 1), EVR_OK};
-      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0) abort();
+      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0)
+        abort();
     }
     for (int i = 0; i < 2; i++) {
       pthread_join(threads[i], NULL);
-      if (runs[i].status != EVR_OK) walk_fail(w, "one plan by two threads: not executed");
+      if (runs[i].status != EVR_OK)
+        walk_fail(w, "one plan by two threads: not executed");
       walk_same(w, expected, runs[i].y, in.sizes.y_count, "one plan by two threads");
       free(runs[i].y);
       free(runs[i].workspace);

@@ -19,11 +19,10 @@ void conv2d_describe(const conv2d_case *c, char *text, size_t size) {
       " %s %s %s activation %d alpha %g%s%s %s",
       d->batch, d->groups, d->in_height, d->in_width, d->in_channels, d->out_channels,
       d->kernel_height, d->kernel_width, d->stride_height, d->stride_width, d->dilation_height,
-      d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left, d->pad_right,
-      modes[d->pad_mode], d->layout == EVR_NHWC ? "NHWC" : "NCHW",
-      d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW", (int)d->activation.kind,
-      (double)d->activation.alpha, c->bias ? " bias" : "", c->residual ? " residual" : "",
-      values_name(c->values));
+      d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left, d->pad_right, modes[d->pad_mode],
+      d->layout == EVR_NHWC ? "NHWC" : "NCHW", d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW",
+      (int)d->activation.kind, (double)d->activation.alpha, c->bias ? " bias" : "",
+      c->residual ? " residual" : "", values_name(c->values));
   const evr_pool2d_window *w = &d->pool;
   if (w->kind != EVR_POOL_NONE && used > 0 && (size_t)used < size)
     snprintf(text + used, size - (size_t)used,
@@ -36,7 +35,8 @@ void conv2d_describe(const conv2d_case *c, char *text, size_t size) {
 
 static float *fill(walk *w, const conv2d_case *c, int64_t rarity, int64_t count) {
   float *data = malloc((size_t)count * sizeof *data);
-  if (data == NULL) abort();
+  if (data == NULL)
+    abort();
   random_fill(&w->random, c->values, rarity, data, count);
   return data;
 }
@@ -56,11 +56,15 @@ bool conv2d_inputs_make(walk *w, const conv2d_case *c, conv2d_inputs *inputs) {
   const int64_t rarity = 4 * d->kernel_height * d->kernel_width * (d->in_channels / d->groups);
   inputs->x = fill(w, c, rarity, s->x_count);
   inputs->weights = fill(w, c, rarity, s->weights_count);
-  if (c->bias) inputs->bias = fill(w, c, 6, s->bias_count);
-  if (c->residual) inputs->residual = fill(w, c, 6, s->residual_count);
+  if (c->bias)
+    inputs->bias = fill(w, c, 6, s->bias_count);
+  if (c->residual)
+    inputs->residual = fill(w, c, 6, s->residual_count);
   if (c->values == VALUES_TINY) { /* the sums are of the order of 2^-140 */
-    for (int64_t i = 0; c->bias && i < s->bias_count; i++) inputs->bias[i] *= 0x1p-70f;
-    for (int64_t i = 0; c->residual && i < s->residual_count; i++) inputs->residual[i] *= 0x1p-70f;
+    for (int64_t i = 0; c->bias && i < s->bias_count; i++)
+      inputs->bias[i] *= 0x1p-70f;
+    for (int64_t i = 0; c->residual && i < s->residual_count; i++)
+      inputs->residual[i] *= 0x1p-70f;
   }
   return true;
 }
@@ -84,7 +88,8 @@ void conv2d_buffers_free(conv2d_buffers *b) {
 }
 
 static const float *place_input(guarded *b, const float *data, int64_t count, placement where) {
-  if (data == NULL) return NULL;
+  if (data == NULL)
+    return NULL;
   const size_t bytes = (size_t)count * sizeof(float);
   float *placed = guarded_place(b, bytes, where);
   memcpy(placed, data, bytes);
@@ -129,7 +134,8 @@ static bool execute(walk *w, const evr_conv2d_plan *plan, const conv2d_inputs *i
     a.weights = NULL;
   }
   const size_t bytes = evr_conv2d_workspace_size(plan, a.packed != NULL);
-  if (way->own_workspace && bytes > 0) a.workspace = place_scratch(&b->workspace, bytes, way->where);
+  if (way->own_workspace && bytes > 0)
+    a.workspace = place_scratch(&b->workspace, bytes, way->where);
   const evr_status status = evr_conv2d_execute(plan, &a);
   if (status != EVR_OK)
     walk_fail(w, "%s: %s: %s", what, evr_status_name(status), evr_last_error());
@@ -187,9 +193,12 @@ static strides strides_of(evr_layout layout, int64_t height, int64_t width, int6
 
 /* The pixel that a padded coordinate stands for; -1: a zero. */
 static int64_t pixel(int64_t at, int64_t size, evr_pad_mode mode) {
-  if (mode == EVR_PAD_ZERO) return at < 0 || at >= size ? -1 : at;
-  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : at >= size ? size - 1 : at;
-  while (at < 0 || at >= size) at = at < 0 ? -at : 2 * size - 2 - at;
+  if (mode == EVR_PAD_ZERO)
+    return at < 0 || at >= size ? -1 : at;
+  if (mode == EVR_PAD_REPLICATE)
+    return at < 0 ? 0 : at >= size ? size - 1 : at;
+  while (at < 0 || at >= size)
+    at = at < 0 ? -at : 2 * size - 2 - at;
   return at;
 }
 
@@ -213,7 +222,8 @@ void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *in, double *y, dou
                                        d->in_height, d->pad_mode);
               const int64_t iw = pixel(ow * d->stride_width + kw * d->dilation_width - d->pad_left,
                                        d->in_width, d->pad_mode);
-              if (ih < 0 || iw < 0) continue;
+              if (ih < 0 || iw < 0)
+                continue;
               const int64_t channel = o / outputs * inputs + i;
               const double value = (double)in->x[n * xs.n + ih * xs.h + iw * xs.w + channel * xs.c];
               const double weight =

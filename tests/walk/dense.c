@@ -31,13 +31,12 @@ typedef struct dense_way {
   evr_thread_pool pool;
 } dense_way;
 
-static struct {
-  guarded x, weights, bias, y, packed, workspace;
-} buffers;
+static struct { guarded x, weights, bias, y, packed, workspace; } buffers;
 
 static float *fill(walk *w, test_values values, int64_t rarity, int64_t count) {
   float *data = malloc((size_t)count * sizeof *data);
-  if (data == NULL) abort();
+  if (data == NULL)
+    abort();
   random_fill(&w->random, values, rarity, data, count);
   return data;
 }
@@ -49,7 +48,8 @@ static dense_inputs make_inputs(walk *w, const dense_case *c) {
                      .y_count = d->batch * d->out_features};
   in.x = fill(w, c->values, 4 * d->in_features, in.x_count);
   in.weights = fill(w, c->values, 4 * d->in_features, in.weights_count);
-  if (c->bias) in.bias = fill(w, c->values, 6, d->out_features);
+  if (c->bias)
+    in.bias = fill(w, c->values, 6, d->out_features);
   return in;
 }
 
@@ -62,14 +62,16 @@ static void free_inputs(dense_inputs *in) {
 static void describe(const dense_case *c, const dense_way *way, char *text, size_t size) {
   const evr_dense_desc *d = &c->desc;
   snprintf(text, size,
-           "batch %" PRId64 " in %" PRId64 " out %" PRId64 " %s activation %d%s %s; %s, %s, %d threads",
+           "batch %" PRId64 " in %" PRId64 " out %" PRId64
+           " %s activation %d%s %s; %s, %s, %d threads",
            d->batch, d->in_features, d->out_features, d->weights_layout == EVR_IO ? "IO" : "OI",
            (int)d->activation.kind, c->bias ? " bias" : "", values_name(c->values),
            placement_name(way->where), way->packed ? "packed" : "plain weights", way->threads);
 }
 
 static const float *place(guarded *b, const float *data, int64_t count, placement where) {
-  if (data == NULL) return NULL;
+  if (data == NULL)
+    return NULL;
   float *placed = guarded_place(b, (size_t)count * sizeof *data, where);
   memcpy(placed, data, (size_t)count * sizeof *data);
   guarded_freeze(b);
@@ -102,7 +104,8 @@ static void execute(walk *w, const evr_dense_plan *plan, const dense_case *c,
     a.weights = NULL;
   }
   const size_t bytes = evr_dense_workspace_size(plan, a.packed != NULL);
-  if (way->own_workspace && bytes > 0) a.workspace = scratch(&buffers.workspace, bytes, way->where);
+  if (way->own_workspace && bytes > 0)
+    a.workspace = scratch(&buffers.workspace, bytes, way->where);
   if (evr_dense_execute(plan, &a) != EVR_OK)
     walk_fail(w, "%s: %s", what, evr_last_error());
   else if (!guarded_intact(&buffers.y) ||
@@ -110,8 +113,8 @@ static void execute(walk *w, const evr_dense_plan *plan, const dense_case *c,
     walk_fail(w, "%s: wrote outside of its buffers", what);
 }
 
-static const float *run(walk *w, const dense_case *c, const dense_inputs *in,
-                        const dense_way *way, const char *what) {
+static const float *run(walk *w, const dense_case *c, const dense_inputs *in, const dense_way *way,
+                        const char *what) {
   evr_plan_options options = walk_options(w, way->threads);
   options.thread_pool = way->pool;
   evr_dense_plan *plan;
@@ -123,14 +126,16 @@ static const float *run(walk *w, const dense_case *c, const dense_inputs *in,
   const bool serves = !walk_failed(w) && walk_serves(w, status, list, count, what);
   if (serves && strcmp(evr_dense_plan_variant(plan), w->variant->name) != 0)
     walk_fail(w, "%s: the plan took %s", what, evr_dense_plan_variant(plan));
-  if (serves && !walk_failed(w)) execute(w, plan, c, in, way, what);
+  if (serves && !walk_failed(w))
+    execute(w, plan, c, in, way, what);
   evr_dense_plan_destroy(plan);
   return serves && !walk_failed(w) ? (const float *)(const void *)buffers.y.data : NULL;
 }
 
 static float *expected_output(walk *w, const dense_case *c, const dense_inputs *in) {
   float *y = malloc((size_t)in->y_count * sizeof *y);
-  if (y == NULL) abort();
+  if (y == NULL)
+    abort();
   const evr_plan_options options = walk_reference_options();
   if (evr_dense(&c->desc, &options, in->x, in->weights, in->bias, y) != EVR_OK)
     walk_fail(w, "the reference: %s", evr_last_error());
@@ -147,7 +152,8 @@ static void compare(walk *w, const dense_case *c, const dense_way *ways, int cou
     char what[512];
     describe(c, &ways[i], what, sizeof what);
     const float *y = run(w, c, &in, &ways[i], what);
-    if (y == NULL) break;
+    if (y == NULL)
+      break;
     if (i == 0) {
       w->served++;
       expected = expected_output(w, c, &in);
@@ -202,7 +208,7 @@ static void against_oracle(walk *w, const dense_case *given) {
 }
 
 static void dense_grid(walk *w, dense_visit *visit) {
-  static const int64_t outs[] = {1,  2,  3,  4,  5,  7,  8,  9,  15, 16, 17, 31,
+  static const int64_t outs[] = {1,  2,  3,  4,  5,  7,  8,  9,  15, 16,  17, 31,
                                  32, 33, 47, 48, 63, 64, 65, 84, 97, 127, 129};
   static const int64_t ins[] = {1, 2, 3, 5, 8, 13, 16, 17, 33, 64, 127, 400, 1025};
   static const int64_t batches[] = {1, 2, 5, 6, 7, 8, 12, 13, 14, 15, 29};
@@ -212,7 +218,8 @@ static void dense_grid(walk *w, dense_visit *visit) {
       for (int l = 0; l < 2; l++, index++) {
         static const test_values values[] = {VALUES_REALS, VALUES_SPECIAL, VALUES_TINY,
                                              VALUES_INTEGERS, VALUES_REALS};
-        dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = index % 3 != 0,
+        dense_case c = {.desc = EVR_DENSE_DESC_INIT,
+                        .bias = index % 3 != 0,
                         .values = values[index % COUNT(values)]};
         c.desc.batch = ins[i] * outs[o] > 20000 ? 1 + index % 2 : batches[index % COUNT(batches)];
         c.desc.in_features = ins[i];
@@ -220,7 +227,8 @@ static void dense_grid(walk *w, dense_visit *visit) {
         c.desc.weights_layout = l ? EVR_OI : EVR_IO;
         c.desc.activation.kind = (evr_activation_kind)(index % (EVR_GELU_TANH + 1));
         c.desc.activation.alpha = 0.5f;
-        if (walk_take(w, index)) visit(w, &c);
+        if (walk_take(w, index))
+          visit(w, &c);
       }
 }
 
@@ -231,7 +239,8 @@ static void check_random(walk *w) {
   const int64_t rounds = test_rounds(500);
   test_random *r = &w->random;
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
-    dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = random_chance(r, 60),
+    dense_case c = {.desc = EVR_DENSE_DESC_INIT,
+                    .bias = random_chance(r, 60),
                     .values = (test_values)random_between(r, VALUES_INTEGERS, VALUES_SPECIAL)};
     c.desc.batch = random_between(r, 1, 20);
     c.desc.in_features = random_between(r, 1, 80);
@@ -247,14 +256,15 @@ static void check_random(walk *w) {
 static void check_threads(walk *w) {
   static const int64_t sizes[][3] = {{1, 1031, 4001}, {70, 257, 301}};
   for (int i = 0; i < 4; i++) {
-    if (test_scale() > 1 && !walk_take(w, i)) continue;
+    if (test_scale() > 1 && !walk_take(w, i))
+      continue;
     dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = true, .values = VALUES_REALS};
     c.desc.batch = sizes[i / 2][0];
     c.desc.in_features = sizes[i / 2][1];
     c.desc.out_features = sizes[i / 2][2];
     c.desc.weights_layout = i % 2 ? EVR_OI : EVR_IO;
     const dense_way ways[] = {
-        {PLACE_END, false, true, 1, {NULL, NULL}}, {PLACE_END, true, true, 2, {NULL, NULL}},
+        {PLACE_END, false, true, 1, {NULL, NULL}},     {PLACE_END, true, true, 2, {NULL, NULL}},
         {PLACE_END, true, true, 3, pool_of_threads()}, {PLACE_END, false, true, 7, {NULL, NULL}},
         {PLACE_END, true, true, 7, pool_in_reverse()},
     };
@@ -263,9 +273,7 @@ static void check_threads(walk *w) {
 }
 
 const walk_check dense_checks[] = {
-    {"grid", EVR_OP_DENSE, check_grid, true},
-    {"oracle", EVR_OP_DENSE, check_oracle, true},
-    {"random", EVR_OP_DENSE, check_random, false},
-    {"threads", EVR_OP_DENSE, check_threads, false},
+    {"grid", EVR_OP_DENSE, check_grid, true},      {"oracle", EVR_OP_DENSE, check_oracle, true},
+    {"random", EVR_OP_DENSE, check_random, false}, {"threads", EVR_OP_DENSE, check_threads, false},
     {NULL, EVR_OPERATIONS, NULL, false},
 };

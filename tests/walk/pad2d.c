@@ -43,18 +43,22 @@ static unary_case make_case(walk *w, const evr_pad2d_desc *d) {
 
 static void against_reference(walk *w, const evr_pad2d_desc *d) {
   const unary_case c = make_case(w, d);
-  if (!walk_failed(w)) unary_against_reference(w, &c);
+  if (!walk_failed(w))
+    unary_against_reference(w, &c);
 }
 
 static int64_t source(int64_t at, int64_t size, evr_pad_mode mode) {
-  if (mode == EVR_PAD_ZERO) return at < 0 || at >= size ? -1 : at;
-  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : at >= size ? size - 1 : at;
+  if (mode == EVR_PAD_ZERO)
+    return at < 0 || at >= size ? -1 : at;
+  if (mode == EVR_PAD_REPLICATE)
+    return at < 0 ? 0 : at >= size ? size - 1 : at;
   return at < 0 ? -at : at >= size ? size - 1 - (at - (size - 1)) : at;
 }
 
 static void against_oracle(walk *w, const evr_pad2d_desc *d) {
   const unary_case c = make_case(w, d);
-  if (walk_failed(w)) return;
+  if (walk_failed(w))
+    return;
   w->cases++;
   float *x = unary_input(w, &c);
   const float *y = unary_run(w, &c, x, NULL);
@@ -90,15 +94,15 @@ static void pad_grid(walk *w, pad_visit *visit) {
     for (int p = 0; p < COUNT(pads); p++)
       for (int mode = 0; mode < 3; mode++)
         for (int l = 0; l < 2; l++) {
-          const evr_pad2d_desc d = {1 + p % 3,     sizes[s][2], sizes[s][0],
-                                    sizes[s][1],   pads[p][0],  pads[p][1],
-                                    pads[p][2],    pads[p][3],  (evr_pad_mode)mode,
-                                    l ? EVR_NCHW : EVR_NHWC};
+          const evr_pad2d_desc d = {
+              1 + p % 3,  sizes[s][2], sizes[s][0], sizes[s][1],        pads[p][0],
+              pads[p][1], pads[p][2],  pads[p][3],  (evr_pad_mode)mode, l ? EVR_NCHW : EVR_NHWC};
           const bool reflects = d.mode == EVR_PAD_REFLECT;
           if (reflects && (d.pad_top >= d.in_height || d.pad_bottom >= d.in_height ||
                            d.pad_left >= d.in_width || d.pad_right >= d.in_width))
             continue;
-          if (walk_take(w, index++)) visit(w, &d);
+          if (walk_take(w, index++))
+            visit(w, &d);
         }
 }
 
@@ -113,7 +117,10 @@ static void check_random(walk *w) {
                         random_between(r, 1, 40),
                         random_between(r, 1, 12),
                         random_between(r, 1, 30),
-                        0, 0, 0, 0,
+                        0,
+                        0,
+                        0,
+                        0,
                         (evr_pad_mode)random_between(r, EVR_PAD_ZERO, EVR_PAD_REFLECT),
                         random_chance(r, 50) ? EVR_NHWC : EVR_NCHW};
     const bool reflects = d.mode == EVR_PAD_REFLECT;
@@ -129,16 +136,15 @@ static void check_random(walk *w) {
 static void check_threads(walk *w) {
   for (int mode = 0; mode < 3; mode++)
     for (int l = 0; l < 2; l++) {
-      const evr_pad2d_desc d = {2, 37, 131, 127, 3, 1, 2, 5, (evr_pad_mode)mode,
-                                l ? EVR_NCHW : EVR_NHWC};
-      if (walk_take(w, mode * 2 + l)) against_reference(w, &d);
+      const evr_pad2d_desc d = {
+          2, 37, 131, 127, 3, 1, 2, 5, (evr_pad_mode)mode, l ? EVR_NCHW : EVR_NHWC};
+      if (walk_take(w, mode * 2 + l))
+        against_reference(w, &d);
     }
 }
 
 const walk_check pad2d_checks[] = {
-    {"grid", EVR_OP_PAD2D, check_grid, true},
-    {"oracle", EVR_OP_PAD2D, check_oracle, true},
-    {"random", EVR_OP_PAD2D, check_random, false},
-    {"threads", EVR_OP_PAD2D, check_threads, false},
+    {"grid", EVR_OP_PAD2D, check_grid, true},      {"oracle", EVR_OP_PAD2D, check_oracle, true},
+    {"random", EVR_OP_PAD2D, check_random, false}, {"threads", EVR_OP_PAD2D, check_threads, false},
     {NULL, EVR_OPERATIONS, NULL, false},
 };

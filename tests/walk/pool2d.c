@@ -48,15 +48,15 @@ static unary_case make_case(walk *w, const evr_pool2d_desc *d, bool indices, tes
 
 typedef void pool_visit(walk *w, const evr_pool2d_desc *d, bool indices, test_values values);
 
-static void against_reference(walk *w, const evr_pool2d_desc *d, bool indices,
-                              test_values values) {
+static void against_reference(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
   const unary_case c = make_case(w, d, indices, values);
-  if (!walk_failed(w)) unary_against_reference(w, &c);
+  if (!walk_failed(w))
+    unary_against_reference(w, &c);
 }
 
 /* ---- descriptors ---- */
 
-static const int64_t channel_tails[] = {1,  2,  3,  4,  5,  7,  8,  9,  11, 15, 16, 17,
+static const int64_t channel_tails[] = {1,  2,  3,  4,  5,  7,  8,  9,  11, 15,  16, 17,
                                         23, 31, 32, 33, 48, 63, 64, 65, 97, 128, 131};
 static const int64_t widths[] = {3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 18, 31, 32, 33, 35, 67};
 
@@ -90,7 +90,8 @@ static bool is_possible(const evr_pool2d_desc *d) {
 
 static void visit_one(walk *w, pool_visit *visit, evr_pool2d_desc d, int64_t *index) {
   const int64_t i = (*index)++;
-  if (is_possible(&d) && walk_take(w, i)) visit(w, &d, i % 3 == 0, values_of(i));
+  if (is_possible(&d) && walk_take(w, i))
+    visit(w, &d, i % 3 == 0, values_of(i));
 }
 
 static void pool_grid(walk *w, pool_visit *visit) {
@@ -197,7 +198,8 @@ static int64_t count_windows(int64_t in, int64_t extent, int64_t stride, int64_t
   for (int64_t start = 0;; start += stride) {
     const bool fits = start + extent <= in + before + after;
     const bool wanted = start == 0 || start - stride + extent < in + before + after;
-    if (!fits && !(ceil_mode && wanted && start < in + before)) return windows;
+    if (!fits && !(ceil_mode && wanted && start < in + before))
+      return windows;
     windows++;
   }
 }
@@ -217,7 +219,8 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
       const int64_t ih = oh * v->stride_height + kh * v->dilation_height - v->pad_top;
       const int64_t iw = ow * v->stride_width + kw * v->dilation_width - v->pad_left;
       places += ih < d->in_height + v->pad_bottom && iw < d->in_width + v->pad_right;
-      if (ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width) continue;
+      if (ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width)
+        continue;
       pixels++;
       const int64_t at = d->layout == EVR_NHWC
                              ? ((n * d->in_height + ih) * d->in_width + iw) * d->channels + c
@@ -231,7 +234,8 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
         r.index = ih * d->in_width + iw;
       }
     }
-  if (v->kind != EVR_POOL_AVERAGE) return r;
+  if (v->kind != EVR_POOL_AVERAGE)
+    return r;
   const double divisor = (double)(v->count_include_pad ? places : pixels);
   return (condensed){divisor > 0.0 ? sum / divisor : 0.0, divisor > 0.0 ? size / divisor : 0.0, -1};
 }
@@ -240,20 +244,20 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
  * exact; other averages within gamma_n of the sum of magnitudes, n the window's size. */
 static void against_oracle(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
   (void)indices;
-  if (d->window.kind == EVR_POOL_AVERAGE && values == VALUES_SPECIAL) values = VALUES_REALS;
+  if (d->window.kind == EVR_POOL_AVERAGE && values == VALUES_SPECIAL)
+    values = VALUES_REALS;
   const unary_case c = make_case(w, d, true, values);
-  if (walk_failed(w)) return;
+  if (walk_failed(w))
+    return;
   w->cases++;
   evr_pool2d_window v = d->window;
   if (v.global) {
     v = (evr_pool2d_window){v.kind, d->in_height, d->in_width, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, true};
   }
-  const int64_t height =
-      count_windows(d->in_height, v.dilation_height * (v.kernel_height - 1) + 1, v.stride_height,
-                    v.pad_top, v.pad_bottom, v.ceil_mode);
-  const int64_t width =
-      count_windows(d->in_width, v.dilation_width * (v.kernel_width - 1) + 1, v.stride_width,
-                    v.pad_left, v.pad_right, v.ceil_mode);
+  const int64_t height = count_windows(d->in_height, v.dilation_height * (v.kernel_height - 1) + 1,
+                                       v.stride_height, v.pad_top, v.pad_bottom, v.ceil_mode);
+  const int64_t width = count_windows(d->in_width, v.dilation_width * (v.kernel_width - 1) + 1,
+                                      v.stride_width, v.pad_left, v.pad_right, v.ceil_mode);
   if (c.y_count != d->batch * d->channels * height * width) {
     walk_fail(w, "%s: %" PRId64 " outputs, expected %" PRId64 "x%" PRId64 " each plane", c.text,
               c.y_count, height, width);
@@ -265,8 +269,10 @@ static void against_oracle(walk *w, const evr_pool2d_desc *d, bool indices, test
   const double n = (double)(v.kernel_height * v.kernel_width) + 1.0;
   const double gamma = n * 0x1p-24 / (1.0 - n * 0x1p-24);
   for (int64_t i = 0; y != NULL && i < c.y_count && !walk_failed(w); i++) {
-    const int64_t channel = d->layout == EVR_NHWC ? i % d->channels : i / (height * width) % d->channels;
-    const int64_t pixel = d->layout == EVR_NHWC ? i / d->channels % (height * width) : i % (height * width);
+    const int64_t channel =
+        d->layout == EVR_NHWC ? i % d->channels : i / (height * width) % d->channels;
+    const int64_t pixel =
+        d->layout == EVR_NHWC ? i / d->channels % (height * width) : i % (height * width);
     const condensed r = condense(d, &v, x, i / (height * width * d->channels), channel,
                                  pixel / width, pixel % width);
     const bool exact = v.kind != EVR_POOL_AVERAGE || values == VALUES_INTEGERS;
@@ -289,14 +295,13 @@ static void check_threads(walk *w) {
       evr_pool2d_desc d = a_pool((evr_pool_kind)kind, l ? EVR_NCHW : EVR_NHWC, 127, 131, 37, 3, 2);
       d.batch = 2;
       d.window.pad_top = d.window.pad_right = 1;
-      if (walk_take(w, kind * 2 + l)) against_reference(w, &d, false, VALUES_REALS);
+      if (walk_take(w, kind * 2 + l))
+        against_reference(w, &d, false, VALUES_REALS);
     }
 }
 
 const walk_check pool2d_checks[] = {
-    {"grid", EVR_OP_POOL2D, check_grid, true},
-    {"random", EVR_OP_POOL2D, check_random, false},
-    {"oracle", EVR_OP_POOL2D, check_oracle, true},
-    {"threads", EVR_OP_POOL2D, check_threads, false},
+    {"grid", EVR_OP_POOL2D, check_grid, true},     {"random", EVR_OP_POOL2D, check_random, false},
+    {"oracle", EVR_OP_POOL2D, check_oracle, true}, {"threads", EVR_OP_POOL2D, check_threads, false},
     {NULL, EVR_OPERATIONS, NULL, false},
 };

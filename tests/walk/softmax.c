@@ -25,11 +25,17 @@ static const unary_operation operation = {create, destroy, variant, forward, lis
 
 static unary_case make_case(const evr_softmax_desc *d, test_values values) {
   const int64_t count = d->batch * d->channels * d->height * d->width;
-  unary_case c = {.operation = &operation, .desc = d, .x_count = count, .y_count = count,
-                  .in_place = true, .values = values, .rarity = 2 * d->channels};
-  snprintf(c.text, sizeof c.text, "%s batch %" PRId64 " %" PRId64 "x%" PRId64 "x%" PRId64
-           " (h,w,c) %s", d->layout == EVR_NHWC ? "NHWC" : "NCHW", d->batch, d->height, d->width,
-           d->channels, values_name(values));
+  unary_case c = {.operation = &operation,
+                  .desc = d,
+                  .x_count = count,
+                  .y_count = count,
+                  .in_place = true,
+                  .values = values,
+                  .rarity = 2 * d->channels};
+  snprintf(c.text, sizeof c.text,
+           "%s batch %" PRId64 " %" PRId64 "x%" PRId64 "x%" PRId64 " (h,w,c) %s",
+           d->layout == EVR_NHWC ? "NHWC" : "NCHW", d->batch, d->height, d->width, d->channels,
+           values_name(values));
   return c;
 }
 
@@ -50,12 +56,13 @@ static void against_oracle(walk *w, const evr_softmax_desc *d, test_values value
   const int64_t pixels = d->height * d->width;
   const int64_t step = d->layout == EVR_NHWC ? 1 : pixels;
   for (int64_t i = 0; y != NULL && i < d->batch * pixels && !walk_failed(w); i++) {
-    const int64_t start = d->layout == EVR_NHWC
-                              ? i * d->channels
-                              : i / pixels * d->channels * pixels + i % pixels;
+    const int64_t start =
+        d->layout == EVR_NHWC ? i * d->channels : i / pixels * d->channels * pixels + i % pixels;
     double most = -(double)INFINITY, sum = 0.0;
-    for (int64_t k = 0; k < d->channels; k++) most = fmax(most, (double)x[start + k * step]);
-    for (int64_t k = 0; k < d->channels; k++) sum += exp((double)x[start + k * step] - most);
+    for (int64_t k = 0; k < d->channels; k++)
+      most = fmax(most, (double)x[start + k * step]);
+    for (int64_t k = 0; k < d->channels; k++)
+      sum += exp((double)x[start + k * step] - most);
     for (int64_t k = 0; k < d->channels; k++) {
       const double below = most - (double)x[start + k * step];
       const double exact = exp(-below) / sum;
@@ -71,7 +78,7 @@ static void against_oracle(walk *w, const evr_softmax_desc *d, test_values value
 }
 
 static void softmax_grid(walk *w, softmax_visit *visit, const test_values *values, int count) {
-  static const int64_t channels[] = {1,  2,  3,  4,  7,  8,  9,  10, 15, 16,  17, 31,
+  static const int64_t channels[] = {1,  2,  3,  4,  7,  8,  9,  10, 15,  16,  17,  31,
                                      32, 33, 47, 48, 49, 63, 64, 65, 100, 257, 1000};
   static const int64_t images[][3] = {{1, 1, 1}, {3, 1, 1}, {1, 3, 5}, {2, 1, 7}, {1, 9, 15}};
   int64_t index = 0;
@@ -80,7 +87,8 @@ static void softmax_grid(walk *w, softmax_visit *visit, const test_values *value
       for (int l = 0; l < 2; l++) {
         const evr_softmax_desc d = {images[i][0], channels[c], images[i][1], images[i][2],
                                     l ? EVR_NCHW : EVR_NHWC};
-        if (walk_take(w, index)) visit(w, &d, values[index % count]);
+        if (walk_take(w, index))
+          visit(w, &d, values[index % count]);
         index++;
       }
 }
@@ -98,10 +106,11 @@ static void check_oracle(walk *w) {
 }
 
 static void check_threads(walk *w) {
-  static const evr_softmax_desc large[] = {{301, 1000, 1, 1, EVR_NHWC}, {2, 21, 67, 71, EVR_NCHW},
-                                           {1, 21, 97, 71, EVR_NHWC}};
+  static const evr_softmax_desc large[] = {
+      {301, 1000, 1, 1, EVR_NHWC}, {2, 21, 67, 71, EVR_NCHW}, {1, 21, 97, 71, EVR_NHWC}};
   for (int i = 0; i < COUNT(large); i++)
-    if (walk_take(w, i)) against_reference(w, &large[i], VALUES_WIDE);
+    if (walk_take(w, i))
+      against_reference(w, &large[i], VALUES_WIDE);
 }
 
 const walk_check softmax_checks[] = {

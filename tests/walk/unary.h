@@ -22,8 +22,8 @@ typedef struct unary_case {
   bool indices;  /* asked for */
   bool in_place; /* x may be y */
   test_values values;
-  int64_t rarity;  /* of special values: one in so many */
-  char text[512];  /* the case in words */
+  int64_t rarity; /* of special values: one in so many */
+  char text[512]; /* the case in words */
 } unary_case;
 
 /* Bits of the reference: flush with either unreadable page, misaligned, in place; one thread and

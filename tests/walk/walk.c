@@ -9,8 +9,7 @@
 #include "support/compare.h"
 
 static const walk_check *const operations[] = {
-    conv2d_checks, pool2d_checks, pad2d_checks, activation_checks, softmax_checks,
-    dense_checks,
+    conv2d_checks, pool2d_checks, pad2d_checks, activation_checks, softmax_checks, dense_checks,
 };
 
 #define MOST_CHECKS 64
@@ -20,7 +19,8 @@ const walk_check *walk_checks(int *count) {
   int used = 0;
   for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
     for (const walk_check *check = operations[i]; check->name != NULL; check++) {
-      if (used == MOST_CHECKS) abort();
+      if (used == MOST_CHECKS)
+        abort();
       all[used++] = *check;
     }
   *count = used;
@@ -34,10 +34,12 @@ void walk_begin(walk *w, const evr_variant *variant) {
 bool walk_failed(const walk *w) { return w->failure[0] != '\0'; }
 
 void walk_fail(walk *w, const char *format, ...) {
-  if (walk_failed(w)) return;
-  const int used = snprintf(w->failure, sizeof w->failure, "%s %s (EVR_TEST_SEED=%" PRIu64 "): ",
-                            evr_operation_name(w->variant->operation), w->variant->name,
-                            test_seed());
+  if (walk_failed(w))
+    return;
+  const int used =
+      snprintf(w->failure, sizeof w->failure,
+               "%s %s (EVR_TEST_SEED=%" PRIu64 "): ", evr_operation_name(w->variant->operation),
+               w->variant->name, test_seed());
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(w->failure + used, sizeof w->failure - (size_t)used, format, arguments);
@@ -69,14 +71,14 @@ bool walk_serves(walk *w, evr_status status, const evr_variant_report *list, siz
                  const char *what) {
   const evr_variant_report *report = NULL;
   for (size_t i = 0; i < count; i++)
-    if (strcmp(list[i].name, w->variant->name) == 0) report = &list[i];
+    if (strcmp(list[i].name, w->variant->name) == 0)
+      report = &list[i];
   if (report == NULL) {
     walk_fail(w, "%s: the list of variants lacks it", what);
     return false;
   }
   if (status == EVR_OK) {
-    if (!report->accepted || !report->chosen || report->reason[0] != '\0' ||
-        !(report->cost > 0.0))
+    if (!report->accepted || !report->chosen || report->reason[0] != '\0' || !(report->cost > 0.0))
       walk_fail(w, "%s: a plan is made, but the list says accepted %d, chosen %d, \"%s\", cost %g",
                 what, report->accepted, report->chosen, report->reason, report->cost);
     return !walk_failed(w);
@@ -89,15 +91,17 @@ bool walk_serves(walk *w, evr_status status, const evr_variant_report *list, siz
   return false;
 }
 
-bool walk_same(walk *w, const float *expected, const float *got, int64_t count,
-               const char *what) {
+bool walk_same(walk *w, const float *expected, const float *got, int64_t count, const char *what) {
   const int64_t at = first_difference(expected, got, count);
-  if (at < 0) return true;
+  if (at < 0)
+    return true;
   int64_t differing = 0;
-  for (int64_t i = at; i < count; i++) differing += !same_float(expected[i], got[i]);
-  walk_fail(w, "%s: y[%" PRId64 "] of %" PRId64 " is %a (%08x), expected %a (%08x); %" PRId64
-            " differ", what, at, count, (double)got[at], float_bits(got[at]),
-            (double)expected[at], float_bits(expected[at]), differing);
+  for (int64_t i = at; i < count; i++)
+    differing += !same_float(expected[i], got[i]);
+  walk_fail(
+      w, "%s: y[%" PRId64 "] of %" PRId64 " is %a (%08x), expected %a (%08x); %" PRId64 " differ",
+      what, at, count, (double)got[at], float_bits(got[at]), (double)expected[at],
+      float_bits(expected[at]), differing);
   return false;
 }
 

@@ -11,8 +11,8 @@
 typedef struct walk {
   const evr_variant *variant;
   test_random random;
-  int64_t cases;   /* tried */
-  int64_t served;  /* of these, accepted by the variant */
+  int64_t cases;      /* tried */
+  int64_t served;     /* of these, accepted by the variant */
   char failure[2048]; /* the first one; "" while all is well */
 } walk;
 

@@ -1,0 +1,273 @@
+/* How a variant is chosen and refused, and the sizes and pads that are computed for a caller. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/registry.h"
+#include "evrisim/evrisim.h"
+#include "support/suite.h"
+#include "walk/walk.h"
+
+#define MOST 64
+
+static evr_conv2d_desc dense_convolution(void) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = 8;
+  d.in_height = d.in_width = 7;
+  d.kernel_height = d.kernel_width = 3;
+  return d;
+}
+
+/* The list of an operation's variants for some descriptor that every family member serves. */
+static evr_status list_of(evr_operation operation, const evr_plan_options *options,
+                          evr_variant_report *list, size_t capacity, size_t *count) {
+  const evr_conv2d_desc conv = dense_convolution();
+  const evr_pool2d_desc pool = {1, 3,        5,
+                                5, EVR_NHWC, {EVR_POOL_MAX, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0}};
+  const evr_activation_desc activation = {{EVR_RELU, 0.0f}, 10};
+  const evr_softmax_desc softmax = {1, 10, 1, 1, EVR_NHWC};
+  const evr_dense_desc dense = {1, 5, 6, EVR_IO, {EVR_IDENTITY, 0.0f}};
+  const evr_pad2d_desc pad = {1, 2, 3, 4, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC};
+  switch (operation) {
+  case EVR_OP_CONV2D:
+    return evr_conv2d_list_variants(&conv, options, list, capacity, count);
+  case EVR_OP_POOL2D:
+    return evr_pool2d_list_variants(&pool, options, list, capacity, count);
+  case EVR_OP_ACTIVATION:
+    return evr_activation_list_variants(&activation, options, list, capacity, count);
+  case EVR_OP_SOFTMAX:
+    return evr_softmax_list_variants(&softmax, options, list, capacity, count);
+  case EVR_OP_DENSE:
+    return evr_dense_list_variants(&dense, options, list, capacity, count);
+  case EVR_OP_PAD2D:
+    return evr_pad2d_list_variants(&pad, options, list, capacity, count);
+  case EVR_OPERATIONS:
+    break;
+  }
+  return EVR_INVALID_ARGUMENT;
+}
+
+/* Every variant of the registry, in its order, one of them chosen, the cheapest. */
+START_TEST(list_is_the_registry) {
+  const evr_operation operation = (evr_operation)_i;
+  evr_variant_report list[MOST];
+  size_t count, rows, at = 0;
+  ck_assert_int_eq(list_of(operation, NULL, list, MOST, &count), EVR_OK);
+  const evr_variant *registry = evr_registry(&rows);
+  const evr_variant_report *chosen = NULL;
+  for (size_t i = 0; i < rows; i++) {
+    if (registry[i].operation != operation)
+      continue;
+    ck_assert_uint_lt(at, count);
+    const evr_variant_report *r = &list[at++];
+    ck_assert_str_eq(r->name, registry[i].name);
+    ck_assert_int_eq(r->isa, registry[i].isa);
+    if (!variant_runs_here(&registry[i]))
+      ck_assert(!r->accepted);
+    ck_assert_int_eq(r->accepted, r->reason[0] == '\0');
+    ck_assert(!r->accepted || r->cost > 0.0);
+    if (!r->chosen)
+      continue;
+    ck_assert(r->accepted && chosen == NULL);
+    chosen = r;
+  }
+  ck_assert_uint_eq(at, count);
+  ck_assert(chosen != NULL);
+  for (size_t i = 0; i < count; i++)
+    ck_assert(!list[i].accepted || list[i].cost >= chosen->cost);
+  ck_assert(list[count - 1].accepted); /* the reference */
+}
+END_TEST
+
+START_TEST(list_is_cut_at_its_capacity) {
+  const evr_operation operation = (evr_operation)_i;
+  evr_variant_report whole[MOST], cut[MOST];
+  size_t count, again;
+  ck_assert_int_eq(list_of(operation, NULL, whole, MOST, &count), EVR_OK);
+  ck_assert_int_eq(list_of(operation, NULL, NULL, 0, &again), EVR_OK);
+  ck_assert_uint_eq(again, count);
+  for (size_t capacity = 1; capacity < count; capacity++) {
+    memset(cut, 0x5c, sizeof cut);
+    ck_assert_int_eq(list_of(operation, NULL, cut, capacity, &again), EVR_OK);
+    ck_assert_uint_eq(again, count);
+    for (size_t i = 0; i < capacity; i++)
+      ck_assert_str_eq(cut[i].name, whole[i].name);
+    for (size_t i = 0; i < sizeof cut[capacity]; i++)
+      ck_assert_int_eq(((const unsigned char *)&cut[capacity])[i], 0x5c);
+  }
+}
+END_TEST
+
+/* A level above what options allow: EVR_UNSUPPORTED, with the level and who forbade it. */
+START_TEST(level_above_the_limit_is_refused) {
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  const evr_conv2d_desc d = dense_convolution();
+  for (size_t i = 0; i < rows; i++) {
+    if (registry[i].operation != EVR_OP_CONV2D || registry[i].isa == EVR_ISA_SCALAR)
+      continue;
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = registry[i].name;
+    options.max_isa = EVR_ISA_SCALAR;
+    evr_conv2d_plan *plan = (evr_conv2d_plan *)&options;
+    ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_UNSUPPORTED);
+    ck_assert(plan == NULL);
+    const char *said = evr_last_error();
+    ck_assert_msg(strstr(said, registry[i].name) && strstr(said, evr_isa_name(registry[i].isa)) &&
+                      strstr(said, "scalar"),
+                  "%s", said);
+    evr_variant_report list[MOST];
+    size_t count;
+    ck_assert_int_eq(evr_conv2d_list_variants(&d, &options, list, MOST, &count), EVR_OK);
+    for (size_t r = 0; r < count; r++) {
+      ck_assert(!list[r].chosen);
+      if (strcmp(list[r].name, registry[i].name) == 0)
+        ck_assert(!list[r].accepted && strstr(said, list[r].reason) != NULL);
+    }
+  }
+}
+END_TEST
+
+START_TEST(descriptor_that_a_variant_cannot_serve_is_refused) {
+  const evr_conv2d_desc d = dense_convolution();
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.variant = "depthwise-scalar";
+  evr_conv2d_plan *plan;
+  ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_UNSUPPORTED);
+  ck_assert_msg(strstr(evr_last_error(), "options.variant is \"depthwise-scalar\"") != NULL, "%s",
+                evr_last_error());
+  options.variant = "depthwise"; /* the whole family */
+  ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_UNSUPPORTED);
+  float x = 1.0f, y = 2.0f;
+  ck_assert_int_eq(evr_conv2d(&d, &options, &x, &x, NULL, &y), EVR_UNSUPPORTED);
+  ck_assert(y == 2.0f);
+}
+END_TEST
+
+/* A family's name stands for its best member within the limit. */
+START_TEST(family_is_its_best_member) {
+  const evr_conv2d_desc d = dense_convolution();
+  static const evr_isa limits[] = {EVR_ISA_SCALAR, EVR_ISA_NEON, EVR_ISA_AVX2, EVR_ISA_AVX512};
+  for (int i = 0; i < 4; i++) {
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = "im2col-gemm";
+    options.max_isa = limits[i];
+    evr_conv2d_plan *plan;
+    ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_OK);
+    const char *name = evr_conv2d_plan_variant(plan);
+    ck_assert_msg(strncmp(name, "im2col-gemm-", 12) == 0, "%s", name);
+    size_t rows;
+    const evr_variant *registry = evr_registry(&rows);
+    for (size_t r = 0; r < rows; r++)
+      if (strcmp(registry[r].name, name) == 0)
+        ck_assert_int_le(registry[r].isa, limits[i]);
+    evr_conv2d_plan_destroy(plan);
+  }
+}
+END_TEST
+
+/* ---- sizes and pads ---- */
+
+/* SAME as TensorFlow and ONNX define it: ceil(in / stride) outputs, the smallest padding. */
+START_TEST(same_padding_gives_the_same_size) {
+  for (int64_t in = 1; in <= 12; in++)
+    for (int64_t kernel = 1; kernel <= 5; kernel++)
+      for (int64_t stride = 1; stride <= 4; stride++)
+        for (int64_t dilation = 1; dilation <= 3; dilation++)
+          for (int scheme = EVR_SAME_UPPER; scheme <= EVR_SAME_LOWER; scheme++) {
+            evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+            d.in_channels = d.out_channels = 1;
+            d.in_height = in;
+            d.in_width = 7;
+            d.kernel_height = kernel;
+            d.kernel_width = 2;
+            d.stride_height = stride;
+            d.dilation_height = dilation;
+            d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = 99;
+            ck_assert_int_eq(evr_conv2d_set_padding(&d, (evr_padding_scheme)scheme), EVR_OK);
+            const int64_t out = (in + stride - 1) / stride;
+            const int64_t needed = (out - 1) * stride + dilation * (kernel - 1) + 1 - in;
+            const int64_t total = needed > 0 ? needed : 0;
+            ck_assert_int_eq(d.pad_top + d.pad_bottom, total);
+            ck_assert_int_eq(d.pad_bottom - d.pad_top, total % 2 == 0             ? 0
+                                                       : scheme == EVR_SAME_UPPER ? 1
+                                                                                  : -1);
+            ck_assert_int_eq(d.pad_left, scheme == EVR_SAME_UPPER ? 0 : 1);
+            ck_assert_int_eq(d.pad_right, scheme == EVR_SAME_UPPER ? 1 : 0);
+            evr_conv2d_sizes sizes;
+            ck_assert_int_eq(evr_conv2d_get_sizes(&d, &sizes), EVR_OK);
+            ck_assert_int_eq(sizes.out_height, out);
+            ck_assert_int_eq(sizes.out_width, 7);
+          }
+}
+END_TEST
+
+START_TEST(valid_padding_is_none) {
+  evr_conv2d_desc d = dense_convolution();
+  d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = 5;
+  ck_assert_int_eq(evr_conv2d_set_padding(&d, EVR_VALID), EVR_OK);
+  ck_assert(d.pad_top == 0 && d.pad_bottom == 0 && d.pad_left == 0 && d.pad_right == 0);
+  evr_pool2d_desc p = EVR_POOL2D_DESC_INIT;
+  p.channels = 1;
+  p.in_height = 5;
+  p.in_width = 6;
+  p.window.kind = EVR_POOL_MAX;
+  p.window.kernel_height = 2;
+  p.window.kernel_width = 3;
+  p.window.stride_height = 2;
+  p.window.pad_left = 1;
+  ck_assert_int_eq(evr_pool2d_set_padding(&p, EVR_SAME_LOWER), EVR_OK);
+  ck_assert(p.window.pad_top == 1 && p.window.pad_bottom == 0 && p.window.pad_left == 1 &&
+            p.window.pad_right == 1);
+  ck_assert_int_eq(evr_pool2d_set_padding(&p, EVR_VALID), EVR_OK);
+  ck_assert(p.window.pad_top == 0 && p.window.pad_left == 0 && p.window.pad_right == 0);
+}
+END_TEST
+
+START_TEST(counts_follow_the_descriptor) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.batch = 2;
+  d.groups = 3;
+  d.in_channels = 6;
+  d.out_channels = 9;
+  d.in_height = 10;
+  d.in_width = 11;
+  d.kernel_height = 3;
+  d.kernel_width = 2;
+  d.stride_height = 2;
+  d.dilation_width = 3;
+  d.pad_top = 1;
+  d.pad_right = 4;
+  evr_conv2d_sizes s;
+  ck_assert_int_eq(evr_conv2d_get_sizes(&d, &s), EVR_OK);
+  ck_assert_int_eq(s.conv_height, 5);
+  ck_assert_int_eq(s.conv_width, 12);
+  ck_assert_int_eq(s.x_count, 2 * 6 * 10 * 11);
+  ck_assert_int_eq(s.weights_count, 3 * 2 * 2 * 9);
+  ck_assert_int_eq(s.bias_count, 9);
+  ck_assert_int_eq(s.y_count, 2 * 9 * 5 * 12);
+  ck_assert_int_eq(s.residual_count, s.y_count);
+  d.pool = (evr_pool2d_window){EVR_POOL_MAX, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, true, false, false};
+  ck_assert_int_eq(evr_conv2d_get_sizes(&d, &s), EVR_OK);
+  ck_assert_int_eq(s.conv_height, 5);
+  ck_assert_int_eq(s.out_height, 3); /* rounded up */
+  ck_assert_int_eq(s.out_width, 6);
+  ck_assert_int_eq(s.y_count, 2 * 9 * 3 * 6);
+  ck_assert_int_eq(s.residual_count, 2 * 9 * 5 * 12);
+}
+END_TEST
+
+int main(void) {
+  suite_begin("choice");
+  Suite *suite = suite_create("choice");
+  TCase *choice = suite_case(suite, "choice");
+  tcase_add_loop_test(choice, list_is_the_registry, 0, EVR_OPERATIONS);
+  tcase_add_loop_test(choice, list_is_cut_at_its_capacity, 0, EVR_OPERATIONS);
+  tcase_add_test(choice, level_above_the_limit_is_refused);
+  tcase_add_test(choice, descriptor_that_a_variant_cannot_serve_is_refused);
+  tcase_add_test(choice, family_is_its_best_member);
+  TCase *sizes = suite_case(suite, "sizes");
+  tcase_add_test(sizes, same_padding_gives_the_same_size);
+  tcase_add_test(sizes, valid_padding_is_none);
+  tcase_add_test(sizes, counts_follow_the_descriptor);
+  return suite_end(suite);
+}

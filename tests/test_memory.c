@@ -1,0 +1,185 @@
+/* The allocator hook: NULL at each call in turn, and everything given back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/registry.h"
+#include "evrisim/evrisim.h"
+#include "support/compare.h"
+#include "support/hooks.h"
+#include "support/suite.h"
+#include "walk/walk.h"
+
+#define FLOATS 4096
+static float x[FLOATS], weights[FLOATS], bias[64], y[FLOATS];
+
+/* Everything that an operation allocates for, from plan to result, without a workspace. */
+static evr_status whole_call(evr_operation operation, const evr_plan_options *options) {
+  switch (operation) {
+  case EVR_OP_CONV2D: {
+    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+    d.in_channels = d.out_channels = 8;
+    d.in_height = d.in_width = 7;
+    d.kernel_height = d.kernel_width = 3;
+    d.pad_left = 1;
+    return evr_conv2d(&d, options, x, weights, bias, y);
+  }
+  case EVR_OP_POOL2D: {
+    evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
+    d.channels = 5;
+    d.in_height = d.in_width = 9;
+    d.window.kind = EVR_POOL_AVERAGE;
+    d.window.kernel_height = d.window.kernel_width = 3;
+    return evr_pool2d(&d, options, x, y, NULL);
+  }
+  case EVR_OP_ACTIVATION: {
+    const evr_activation_desc d = {{EVR_TANH, 0.0f}, 100};
+    return evr_activate(&d, options, x, y);
+  }
+  case EVR_OP_SOFTMAX: {
+    const evr_softmax_desc d = {3, 10, 2, 2, EVR_NCHW};
+    return evr_softmax(&d, options, x, y);
+  }
+  case EVR_OP_DENSE: {
+    evr_dense_desc d = EVR_DENSE_DESC_INIT;
+    d.batch = 3;
+    d.in_features = d.out_features = 20;
+    return evr_dense(&d, options, x, weights, bias, y);
+  }
+  case EVR_OP_PAD2D: {
+    evr_pad2d_desc d = EVR_PAD2D_DESC_INIT;
+    d.channels = d.in_height = d.in_width = 5;
+    d.pad_top = d.pad_right = 2;
+    return evr_pad2d(&d, options, x, y);
+  }
+  case EVR_OPERATIONS:
+    break;
+  }
+  return EVR_INVALID_ARGUMENT;
+}
+
+/* A depthwise convolution, for the variants that serve no other; and one with its pooling. */
+static evr_status depthwise_call(evr_operation operation, const evr_plan_options *options) {
+  if (operation != EVR_OP_CONV2D)
+    return whole_call(operation, options);
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = d.groups = 9;
+  d.in_height = d.in_width = 7;
+  d.kernel_height = d.kernel_width = 3;
+  d.layout = EVR_NCHW;
+  d.pad_mode = EVR_PAD_REPLICATE;
+  d.pad_top = d.pad_left = 2;
+  return evr_conv2d(&d, options, x, weights, bias, y);
+}
+
+static evr_status trio_call(evr_operation operation, const evr_plan_options *options) {
+  if (operation != EVR_OP_CONV2D)
+    return whole_call(operation, options);
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = 3;
+  d.out_channels = 8;
+  d.in_height = d.in_width = 9;
+  d.kernel_height = d.kernel_width = 3;
+  d.activation.kind = EVR_RELU;
+  d.pool.kind = EVR_POOL_MAX;
+  d.pool.kernel_height = d.pool.kernel_width = d.pool.stride_height = d.pool.stride_width = 2;
+  return evr_conv2d(&d, options, x, weights, bias, y);
+}
+
+typedef evr_status operation_call(evr_operation operation, const evr_plan_options *options);
+static operation_call *const kinds_of_call[] = {whole_call, depthwise_call, trio_call};
+
+static void fail_each_allocation(const evr_variant *variant, operation_call *call) {
+  for (int64_t fail_at = 1;; fail_at++) {
+    tally count = {.fail_at = fail_at};
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = variant->name;
+    options.allocator = tallying_allocator(&count);
+    fill_untouched(y, FLOATS);
+    const evr_status status = call(variant->operation, &options);
+    const char *name = variant->name;
+    ck_assert_msg(count.alive == 0, "%s: %lld blocks are not released", name,
+                  (long long)count.alive);
+    ck_assert_msg(!count.foreign, "%s: a block was released that was not allocated", name);
+    if (status == EVR_UNSUPPORTED)
+      return;
+    if (status == EVR_OK) {
+      ck_assert_msg(count.calls < fail_at, "%s: an allocation failed unseen", name);
+      ck_assert_msg(count.calls > 0, "%s: the allocator was not called", name);
+      ck_assert(!all_untouched(y, 20));
+      return;
+    }
+    ck_assert_msg(status == EVR_OUT_OF_MEMORY, "%s: %s: %s", name, evr_status_name(status),
+                  evr_last_error());
+    ck_assert_msg(strpbrk(evr_last_error(), "0123456789") != NULL, "%s: \"%s\" lacks the size",
+                  name, evr_last_error());
+    ck_assert_msg(all_untouched(y, FLOATS), "%s: y is touched", name);
+    ck_assert_int_lt(fail_at, 100);
+  }
+}
+
+START_TEST(every_allocation_may_fail) {
+  size_t rows, walked = 0;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++) {
+    if (!variant_runs_here(&registry[i]))
+      continue;
+    fail_each_allocation(&registry[i], kinds_of_call[_i]);
+    walked++;
+  }
+  ck_assert_uint_ge(walked, 2 * EVR_OPERATIONS);
+}
+END_TEST
+
+/* Plans and their executions release exactly what they took, and only that. */
+START_TEST(nothing_is_leaked) {
+  tally count = {0};
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.allocator = tallying_allocator(&count);
+  for (int operation = 0; operation < EVR_OPERATIONS; operation++)
+    for (int kind = 0; kind < 3; kind++)
+      ck_assert_int_eq(kinds_of_call[kind]((evr_operation)operation, &options), EVR_OK);
+  ck_assert(count.calls >= 3 * EVR_OPERATIONS && count.alive == 0 && !count.foreign);
+}
+END_TEST
+
+/* A workspace that the caller gives is all that an execution needs. */
+START_TEST(given_workspace_is_enough) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = 8;
+  d.in_height = d.in_width = 7;
+  d.kernel_height = d.kernel_width = 3;
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++) {
+    if (registry[i].operation != EVR_OP_CONV2D || !variant_runs_here(&registry[i]))
+      continue;
+    tally count = {0};
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = registry[i].name;
+    options.allocator = tallying_allocator(&count);
+    evr_conv2d_plan *plan;
+    if (evr_conv2d_plan_create(&d, &options, &plan) != EVR_OK)
+      continue;
+    const int64_t calls = count.calls;
+    char *workspace = malloc(evr_conv2d_workspace_size(plan, false) + 1);
+    ck_assert_int_eq(evr_conv2d_forward(plan, x, weights, bias, y, workspace), EVR_OK);
+    ck_assert_msg(evr_conv2d_workspace_size(plan, false) == 0 || count.calls == calls,
+                  "%s allocates beside its workspace", registry[i].name);
+    free(workspace);
+    evr_conv2d_plan_destroy(plan);
+    ck_assert_int_eq(count.alive, 0);
+  }
+}
+END_TEST
+
+int main(void) {
+  suite_begin("memory");
+  for (int i = 0; i < FLOATS; i++)
+    x[i] = weights[i] = (float)(i % 7) - 3.0f;
+  Suite *suite = suite_create("memory");
+  TCase *all = suite_case(suite, "memory");
+  tcase_add_loop_test(all, every_allocation_may_fail, 0, 3);
+  tcase_add_test(all, nothing_is_leaked);
+  tcase_add_test(all, given_workspace_is_enough);
+  return suite_end(suite);
+}
