@@ -1,10 +1,12 @@
 /* Direct convolution, NHWC: no matrix is made; tiles of pixels read the image through pointers.
+ * (NCHW is handed to direct_nchw.tmpl.c.)
  *
  * A task is a band of pixels of one image and group, and a stretch of its output channels. For each
  * block of channels and each cut of the sum, the weights of that block and cut (a panel that streams
  * from L2) meet every tile of the band. */
 #include "activation/apply.h"
 #include "conv/band.h"
+#include "conv/direct.h"
 #include "conv/direct_tile.h"
 #include "core/checked.h"
 #include "core/cpu.h"
@@ -92,11 +94,13 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
 static size_t workspace_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_workspace_size)(p);
   return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
 }
 
 static size_t packed_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_packed_size)(p);
   const int64_t vectors = evr_ceil_div(p->group_out, EVR_LANES);
   const size_t column = evr_size_product((size_t)vectors, EVR_LANES * sizeof(float));
   const size_t group = evr_size_product(column, (size_t)p->depth);
@@ -107,6 +111,10 @@ static size_t packed_size(const void *problem) {
  * group's last channel. */
 static void pack(const void *problem, const float *weights, void *packed) {
   const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) {
+    EVR_NAME(evr_conv2d_direct_nchw_pack)(p, weights, packed);
+    return;
+  }
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
   const int64_t step = d->filter_layout == EVR_HWIO ? 1 : p->depth;
@@ -299,16 +307,13 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) {
+    EVR_NAME(evr_conv2d_direct_nchw_forward)(p, call);
+    return;
+  }
   job j = {p, call, make_blocking(p)};
   evr_parallel_for(&p->common.parallel,
                    p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
-}
-
-static bool accepts(const void *problem, char *reason) {
-  const evr_conv2d_problem *p = problem;
-  if (p->desc.layout == EVR_NHWC) return true;
-  memcpy(reason, "serves NHWC only", sizeof "serves NHWC only");
-  return false;
 }
 
 /* Multiply-adds a nanosecond. A little less for a wide vector, so that channels that fill half of one
@@ -318,6 +323,7 @@ static bool accepts(const void *problem, char *reason) {
 /* Whole vectors are computed, filled or not; every run of a pixel costs its pointer. */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_cost)(p);
   const blocking b = make_blocking(p);
   const double sums = (double)p->sizes.y_count / (double)p->group_out;
   const double terms = sums * (double)p->depth * (double)(b.vectors * EVR_LANES);
@@ -325,7 +331,6 @@ static double cost(const void *problem) {
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {
-    .accepts = accepts,
     .cost = cost,
     .packed_size = packed_size,
     .workspace_size = workspace_size,

@@ -1,5 +1,9 @@
 /* Reading runs of pixels out of an NCHW image: stride, dilation, padding and the ends of rows are
- * resolved here, so that the products beyond know nothing of them. For templates. */
+ * resolved here, so that the products beyond know nothing of them. For templates.
+ *
+ * What one tap of the window meets in a run of output pixels (counted through the rows of the output
+ * plane) is the same set of places in every input plane: it is found once as a list of segments, and
+ * then copied out of one plane after another. */
 #ifndef EVR_CONV_GATHER_H
 #define EVR_CONV_GATHER_H
 
@@ -7,59 +11,68 @@
 #include "core/checked.h"
 #include "simd/simd.h"
 
+/* Pixels side by side in the output that are stride_width apart in one input row. */
+typedef struct evr_segment {
+  int64_t from;  /* place of the first in the plane; negative: zeros */
+  int64_t count;
+} evr_segment;
+
+EVR_INLINE int64_t evr_add_segment(evr_segment *segments, int64_t n, int64_t from, int64_t count) {
+  if (from < 0 && n > 0 && segments[n - 1].from < 0) {
+    segments[n - 1].count += count;
+    return n;
+  }
+  segments[n] = (evr_segment){from, count};
+  return n + 1;
+}
+
+/* The segments of tap (kh, kw) for count pixels from pixel on; returns how many, at most count. */
+static inline int64_t evr_find_segments(const evr_conv2d_problem *p, int64_t kh, int64_t kw,
+                                        int64_t pixel, int64_t count, evr_segment *segments) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = p->sizes.conv_width, stride = d->stride_width;
+  int64_t n = 0, oh = pixel / width, ow = pixel % width;
+  for (int64_t run; count > 0; count -= run, oh++, ow = 0) {
+    run = evr_min(width - ow, count);
+    const int64_t ih = evr_source_pixel(
+        oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height, d->pad_mode);
+    if (ih < 0) {
+      n = evr_add_segment(segments, n, -1, run);
+      continue;
+    }
+    const int64_t row = ih * d->in_width;
+    int64_t i = 0, at = ow * stride - d->pad_left + kw * d->dilation_width;
+    while (i < run) {
+      int64_t step = 1, from = evr_source_pixel(at, d->in_width, d->pad_mode);
+      if (at >= 0 && at < d->in_width)
+        step = evr_min(run - i, stride == 1 ? d->in_width - at
+                                            : evr_ceil_div(d->in_width - at, stride));
+      n = evr_add_segment(segments, n, from < 0 ? -1 : row + from, step);
+      i += step;
+      at += step * stride;
+    }
+  }
+  return n;
+}
+
 EVR_INLINE void evr_copy_floats(float *to, const float *from, int64_t count) {
   int64_t i = 0;
   for (; i + EVR_LANES <= count; i += EVR_LANES) vf_store(to + i, vf_load(from + i));
   if (i < count) vf_store_n(to + i, vf_load_n(from + i, count - i), count - i);
 }
 
-/* Of one row of the image, the values that tap kw meets in output columns ow to ow + count.
- * row NULL: a row of zeros. */
-EVR_INLINE void evr_gather_row(const evr_conv2d_desc *d, const float *row, int64_t kw, int64_t ow,
-                               int64_t count, float *to) {
-  if (row == NULL) {
-    for (int64_t i = 0; i < count; i++) to[i] = 0.0f;
-    return;
-  }
-  const int64_t stride = d->stride_width, width = d->in_width;
-  const int64_t begin = ow * stride - d->pad_left + kw * d->dilation_width;
-  int64_t i = 0, at = begin;
-  for (; i < count && at < 0; i++, at += stride) {
-    const int64_t from = evr_source_pixel(at, width, d->pad_mode);
-    to[i] = from < 0 ? 0.0f : row[from];
-  }
-  if (stride == 1) {
-    const int64_t inside = evr_min(count, width - begin);
-    if (inside > i) {
-      evr_copy_floats(to + i, row + at, inside - i);
-      at += inside - i;
-      i = inside;
-    }
-  } else {
-    for (; i < count && at < width; i++, at += stride) to[i] = row[at];
-  }
-  for (; i < count; i++, at += stride) {
-    const int64_t from = evr_source_pixel(at, width, d->pad_mode);
-    to[i] = from < 0 ? 0.0f : row[from];
-  }
-}
-
-/* Of one plane of the image, what tap (kh, kw) meets in output pixels pixel to pixel + count,
- * counted through the rows of the output plane. */
-EVR_INLINE void evr_gather_pixels(const evr_conv2d_problem *p, const float *plane, int64_t kh,
-                                  int64_t kw, int64_t pixel, int64_t count, float *to) {
-  const evr_conv2d_desc *d = &p->desc;
-  const int64_t width = p->sizes.conv_width;
-  int64_t oh = pixel / width, ow = pixel % width;
-  while (count > 0) {
-    const int64_t run = evr_min(width - ow, count);
-    const int64_t ih = evr_source_pixel(
-        oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height, d->pad_mode);
-    evr_gather_row(d, ih < 0 ? NULL : plane + ih * d->in_width, kw, ow, run, to);
-    to += run;
-    count -= run;
-    oh++;
-    ow = 0;
+EVR_INLINE void evr_copy_segments(const float *plane, const evr_segment *segments, int64_t n,
+                                  int64_t stride, float *to) {
+  for (int64_t s = 0; s < n; s++) {
+    const int64_t count = segments[s].count;
+    const float *from = plane + segments[s].from;
+    if (segments[s].from < 0)
+      for (int64_t i = 0; i < count; i++) to[i] = 0.0f;
+    else if (stride == 1)
+      evr_copy_floats(to, from, count);
+    else
+      for (int64_t i = 0; i < count; i++) to[i] = from[i * stride];
+    to += count;
   }
 }
 

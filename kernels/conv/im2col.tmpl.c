@@ -16,7 +16,7 @@ typedef struct blocking {
   bool copies;                /* whether a matrix is made */
   int64_t band, bands;        /* pixels of a band, bands of an image */
   int64_t stretch, stretches; /* output channels of a task, tasks of a band and group */
-  size_t matrix_bytes, slot_bytes;
+  size_t matrix_bytes, scratch_bytes, slot_bytes;
 } blocking;
 
 static blocking make_blocking(const evr_conv2d_problem *p) {
@@ -42,11 +42,13 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
 
   if (b.copies) b.matrix_bytes = evr_size_product(evr_size_floats(p->depth), (size_t)b.band);
-  const evr_gemm product = {.k = p->depth};
   b.slot_bytes = b.matrix_bytes;
-  if (nchw)
-    b.slot_bytes = evr_size_sum(
-        b.slot_bytes, evr_size_floats(EVR_NAME(evr_gemm_scratch_count)(&product)));
+  if (nchw) {
+    const evr_gemm product = {.k = p->depth};
+    b.scratch_bytes = evr_size_floats(EVR_NAME(evr_gemm_scratch_count)(&product));
+    const size_t segment_bytes = ((size_t)b.band * sizeof(evr_segment) + 63) & ~(size_t)63;
+    b.slot_bytes = evr_size_sum(b.slot_bytes, b.scratch_bytes + segment_bytes);
+  }
   return b;
 }
 
@@ -99,6 +101,7 @@ typedef struct part {
   int64_t pixel, pixels;
   int64_t channel, channels; /* within the group */
   float *matrix, *scratch;
+  evr_segment *segments;
 } part;
 
 static void multiply_nhwc(const job *j, const part *t) {
@@ -139,9 +142,12 @@ static void multiply_nchw(const job *j, const part *t) {
   if (j->b.copies) {
     float *to = t->matrix;
     for (int64_t kh = 0; kh < d->kernel_height; kh++)
-      for (int64_t kw = 0; kw < d->kernel_width; kw++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+        const int64_t n =
+            evr_find_segments(p, kh, kw, t->pixel, t->pixels, t->segments);
         for (int64_t ic = 0; ic < p->group_in; ic++, to += t->pixels)
-          evr_gather_pixels(p, x + ic * in_plane, kh, kw, t->pixel, t->pixels, to);
+          evr_copy_segments(x + ic * in_plane, t->segments, n, d->stride_width, to);
+      }
   }
   const int64_t channel = t->group * p->group_out + t->channel;
   const int64_t at = (t->image * d->out_channels + channel) * out_plane + t->pixel;
@@ -179,6 +185,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .channels = evr_min(b->stretch, p->group_out - stretch * b->stretch),
       .matrix = (float *)(void *)slot_memory,
       .scratch = (float *)(void *)(slot_memory + b->matrix_bytes),
+      .segments = (evr_segment *)(void *)(slot_memory + b->matrix_bytes + b->scratch_bytes),
   };
   if (p->desc.layout == EVR_NCHW)
     multiply_nchw(j, &t);

@@ -1,0 +1,165 @@
+/* Direct convolution, NCHW: the product W[channels x depth] X[depth x pixels] without its second
+ * matrix. Lanes run over output pixels, counted through the rows of the output plane so that small
+ * maps fill them.
+ *
+ * A task takes a few panels of pixels, and of each a block of the depth at a time out of the image,
+ * into a buffer that stays in the caches while all output channels pass over it. */
+#include "conv/direct.h"
+#include "conv/gather.h"
+#include "conv/weights.h"
+#include "core/cpu.h"
+#include "gemm/tile.h"
+
+/* Steps of depth that are gathered at once, at most: deeper blocks store and load sums less often. */
+#define DEPTH 512
+
+/* Panels of pixels in a task, at most. All of them meet a panel of weights before the next one is
+ * read, and they share half of L2. */
+#define PANELS 16
+
+typedef struct blocking {
+  int64_t depth;              /* steps of a block */
+  int64_t vectors, panels;    /* of an output plane */
+  int64_t group, tasks;       /* panels of a task, tasks of an image and stretch */
+  int64_t stretch, stretches; /* output channels of a task, tasks of a group */
+  size_t slot_bytes;
+} blocking;
+
+/* Panels differ by at most one vector, the wider ones first. */
+static int64_t first_vector(const blocking *b, int64_t panel) {
+  return panel * (b->vectors / b->panels) + evr_min(panel, b->vectors % b->panels);
+}
+
+static blocking make_blocking(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t threads = p->common.parallel.threads;
+  blocking b = {0};
+  b.depth = evr_ceil_div(p->depth, evr_ceil_div(p->depth, DEPTH));
+  b.vectors = evr_ceil_div(p->sizes.conv_height * p->sizes.conv_width, EVR_LANES);
+  b.panels = evr_ceil_div(b.vectors, EVR_GEMM_VECTORS);
+  const int64_t l2 = evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
+  const int64_t fitting = l2 / 2 / (b.depth * EVR_GEMM_COLUMNS * (int64_t)sizeof(float));
+  b.group = evr_min(evr_max(1, evr_min(PANELS, fitting)), b.panels);
+  /* Enough tasks for every thread: fewer panels, then fewer channels each. */
+  const int64_t images = d->batch * d->groups;
+  const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
+  if (b.panels < wanted * b.group) b.group = evr_max(1, b.panels / wanted);
+  b.tasks = evr_ceil_div(b.panels, b.group);
+  const int64_t pieces = evr_ceil_div(wanted, b.tasks);
+  b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
+  b.stretches = evr_ceil_div(p->group_out, b.stretch);
+  b.slot_bytes = evr_size_floats(b.group * b.depth * EVR_GEMM_COLUMNS);
+  return b;
+}
+
+size_t EVR_NAME(evr_conv2d_direct_nchw_workspace_size)(const evr_conv2d_problem *p) {
+  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
+}
+
+size_t EVR_NAME(evr_conv2d_direct_nchw_packed_size)(const evr_conv2d_problem *p) {
+  return evr_conv2d_packed_matrix_size(p);
+}
+
+void EVR_NAME(evr_conv2d_direct_nchw_pack)(const evr_conv2d_problem *p, const float *weights,
+                                           void *packed) {
+  evr_conv2d_pack_matrix(p, weights, packed);
+}
+
+typedef struct job {
+  const evr_conv2d_problem *p;
+  const evr_conv2d_call *call;
+  blocking b;
+} job;
+
+/* A panel of pixels and the block of the depth in its buffer. */
+typedef struct panel {
+  int64_t pixel, pixels;
+  int64_t width; /* pixels, in whole vectors */
+  float *buffer; /* [step][width] */
+} panel;
+
+/* Fills the buffer with steps k to k + depth of x, the planes of one image and group. */
+static void gather(const evr_conv2d_problem *p, const panel *s, const float *x, int64_t k,
+                   int64_t depth) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t plane = d->in_height * d->in_width, end = k + depth;
+  evr_segment segments[EVR_GEMM_COLUMNS + 1];
+  float *to = s->buffer;
+  while (k < end) {
+    const int64_t tap = k / p->group_in;
+    const int64_t after = evr_min((tap + 1) * p->group_in, end);
+    int64_t n = evr_find_segments(p, tap / d->kernel_width, tap % d->kernel_width, s->pixel,
+                                  s->pixels, segments);
+    if (s->width > s->pixels) n = evr_add_segment(segments, n, -1, s->width - s->pixels);
+    for (const float *from = x + k % p->group_in * plane; k < after; k++, from += plane) {
+      evr_copy_segments(from, segments, n, d->stride_width, to);
+      to += s->width;
+    }
+  }
+}
+
+static void run_task(void *argument, int64_t task, int slot) {
+  const job *j = argument;
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking *b = &j->b;
+  const int64_t stretch = task % b->stretches;
+  const int64_t first_panel = task / b->stretches % b->tasks * b->group;
+  const int64_t image_group = task / b->stretches / b->tasks;
+  const int64_t image = image_group / d->groups, group = image_group % d->groups;
+  const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
+  const float *x = j->call->x + (image * d->in_channels + group * p->group_in) *
+                                    (d->in_height * d->in_width);
+  float *buffer = (float *)(void *)((char *)j->call->workspace + (size_t)slot * b->slot_bytes);
+
+  panel panels[PANELS];
+  const int64_t count = evr_min(b->group, b->panels - first_panel);
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t from = first_vector(b, first_panel + i) * EVR_LANES;
+    const int64_t to = first_vector(b, first_panel + i + 1) * EVR_LANES;
+    panels[i] = (panel){from, evr_min(to, out_plane) - from, to - from,
+                        buffer + i * b->depth * EVR_GEMM_COLUMNS};
+  }
+
+  const float *weights = evr_conv2d_packed_group(p, j->call->packed, group);
+  const int64_t channels_end = evr_min((stretch + 1) * b->stretch, p->group_out);
+  evr_gemm_tile tile = {.c_row = out_plane, .activation = &d->activation};
+  for (int64_t k = 0; k < p->depth; k += tile.depth) {
+    tile.depth = evr_min(b->depth, p->depth - k);
+    tile.first = k == 0;
+    tile.last = k + tile.depth == p->depth;
+    for (int64_t i = 0; i < count; i++) gather(p, &panels[i], x, k, tile.depth);
+    for (int64_t c = stretch * b->stretch; c < channels_end; c += EVR_GEMM_ROWS) {
+      const int64_t channel = group * p->group_out + c;
+      tile.a = weights + c * p->depth + k * EVR_GEMM_ROWS;
+      tile.row_bias = j->call->bias != NULL ? j->call->bias + channel : NULL;
+      for (int64_t i = 0; i < count; i++) {
+        const int64_t at = (image * d->out_channels + channel) * out_plane + panels[i].pixel;
+        tile.b = panels[i].buffer;
+        tile.b_row = panels[i].width;
+        tile.c = j->call->y + at;
+        tile.columns = panels[i].pixels;
+        tile.residual = j->call->residual != NULL ? j->call->residual + at : NULL;
+        EVR_NAME(evr_gemm_run_tile)(&tile, evr_min(channels_end - c, EVR_GEMM_ROWS), true);
+      }
+    }
+  }
+}
+
+void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
+                                              const evr_conv2d_call *call) {
+  job j = {p, call, make_blocking(p)};
+  evr_parallel_for(&p->common.parallel,
+                   p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches, run_task, &j);
+}
+
+/* Multiply-adds at a pace of three and a half vectors a nanosecond, with the lanes that stay empty,
+ * and gathering. */
+double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const double filled = (double)pixels / (double)evr_round_up(pixels, EVR_LANES);
+  const double gathered =
+      (double)(p->desc.batch * p->desc.groups * pixels) * (double)p->depth;
+  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 3.5 * EVR_LANES) + 0.08 * gathered +
+         200.0;
+}
