@@ -27,26 +27,9 @@ typedef struct evr_patch {
   int64_t row_step, column_step;
   int64_t index, index_row_step, index_column_step;
   float divisor;
-  float inverse; /* 1 / divisor where that is exact, else 0 */
+  float inverse; /* evr_exact_inverse(divisor) */
 } evr_patch;
 
-/* channels: of a vector; a constant but for the last. */
-EVR_INLINE vf evr_load_channels(const float *x, int64_t channels) {
-  return channels == EVR_LANES ? vf_load(x) : vf_load_n(x, channels);
-}
-
-EVR_INLINE void evr_store_channels(bool indexed, int64_t channels, vf value, vi index, float *y,
-                                   int32_t *indices) {
-  if (channels == EVR_LANES) {
-    vf_store(y, value);
-    if (indexed) vi_store(indices, index);
-  } else {
-    vf_store_n(y, value, channels);
-    if (indexed) vi_store_n(indices, index, channels);
-  }
-}
-
-/* Dividing by a power of two is exactly multiplying by its inverse, which is faster. */
 EVR_INLINE vf evr_divide_sum(vf sum, const evr_patch *patch) {
   return patch->inverse != 0.0f ? vf_mul(sum, vf_set1(patch->inverse))
                                 : vf_div(sum, vf_set1(patch->divisor));
@@ -67,8 +50,8 @@ EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vecto
     for (; !indexed && column + 2 <= columns; column += 2, tap += 2 * patch->column_step) {
       EVR_UNROLL
       for (int v = 0; v < vectors; v++)
-        evr_fold_pair(kind, &folds[v], evr_load_channels(tap + v * EVR_LANES, channels),
-                      evr_load_channels(tap + patch->column_step + v * EVR_LANES, channels));
+        evr_fold_pair(kind, &folds[v], evr_load_lanes(tap + v * EVR_LANES, channels),
+                      evr_load_lanes(tap + patch->column_step + v * EVR_LANES, channels));
     }
     for (; column < columns; column++, tap += patch->column_step) {
       const vi index = vi_set1(indexed ? (int32_t)(patch->index + row * patch->index_row_step +
@@ -76,7 +59,7 @@ EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vecto
                                        : 0);
       EVR_UNROLL
       for (int v = 0; v < vectors; v++)
-        evr_fold_pixel(kind, indexed, &folds[v], evr_load_channels(tap + v * EVR_LANES, channels),
+        evr_fold_pixel(kind, indexed, &folds[v], evr_load_lanes(tap + v * EVR_LANES, channels),
                        index);
     }
   }
@@ -84,8 +67,8 @@ EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vecto
   for (int v = 0; v < vectors; v++) {
     const vf result = evr_fold_value(kind, indexed, &folds[v]);
     const vf value = kind == EVR_POOL_AVERAGE ? evr_divide_sum(result, patch) : result;
-    evr_store_channels(indexed, channels, value, folds[v].index, y + at + v * EVR_LANES,
-                       indexed ? indices + at + v * EVR_LANES : NULL);
+    evr_store_lanes(y + at + v * EVR_LANES, value, channels);
+    if (indexed) evr_store_index_lanes(indices + at + v * EVR_LANES, folds[v].index, channels);
   }
 }
 
@@ -112,14 +95,6 @@ EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t 
     evr_condense_vectors(kind, indexed, 1, channels, rows, columns, patch, 0, y, indices);
 }
 
-/* Powers of two have no bits in their significand. */
-EVR_INLINE void evr_set_divisor(evr_patch *patch, float divisor) {
-  uint32_t bits;
-  memcpy(&bits, &divisor, sizeof bits);
-  patch->divisor = divisor;
-  patch->inverse = (bits & 0x7fffffu) == 0 ? 1.0f / divisor : 0.0f;
-}
-
 /* Windows of output columns [begin, end) of a row, whose taps are rows x columns of the kernel. The
  * usual windows are constants to the compiler. */
 EVR_INLINE void evr_channels_windows(const evr_channels_job *job, evr_pool_kind kind, bool indexed,
@@ -144,7 +119,8 @@ EVR_INLINE void evr_channels_windows(const evr_channels_job *job, evr_pool_kind 
   } else {
     patch.x = job->x + patch.index * job->pixel;
   }
-  evr_set_divisor(&patch, evr_divisor(rows->counted, columns->counted));
+  patch.divisor = evr_divisor(rows->counted, columns->counted);
+  patch.inverse = evr_exact_inverse(patch.divisor);
   const int64_t out = (oh * job->problem->sizes.out_width + begin) * job->pixel;
   float *y = job->y + out;
   int32_t *indices = indexed ? job->indices + out : NULL;

@@ -7,6 +7,23 @@
 #include "evrisim/types.h"
 #include "simd/simd.h"
 
+/* n lanes, which is the constant EVR_LANES wherever it matters. */
+EVR_INLINE vf evr_load_lanes(const float *x, int64_t n) {
+  return n == EVR_LANES ? vf_load(x) : vf_load_n(x, n);
+}
+EVR_INLINE void evr_store_lanes(float *y, vf value, int64_t n) {
+  if (n == EVR_LANES)
+    vf_store(y, value);
+  else
+    vf_store_n(y, value, n);
+}
+EVR_INLINE void evr_store_index_lanes(int32_t *indices, vi index, int64_t n) {
+  if (n == EVR_LANES)
+    vi_store(indices, index);
+  else
+    vi_store_n(indices, index, n);
+}
+
 typedef struct evr_fold {
   vf value;
   vm nan;   /* of a maximum or minimum without indices: whether a NaN was met */

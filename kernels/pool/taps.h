@@ -2,6 +2,8 @@
 #ifndef EVR_POOL_TAPS_H
 #define EVR_POOL_TAPS_H
 
+#include <string.h>
+
 #include "core/checked.h"
 #include "pool/problem.h"
 
@@ -63,6 +65,13 @@ static inline evr_taps evr_taps_of(const evr_axis *a, int64_t out) {
 /* What the sum of a window is divided by; 1 for a window without pixels, whose sum is 0. */
 static inline float evr_divisor(int64_t counted_rows, int64_t counted_columns) {
   return (float)evr_max(1, counted_rows * counted_columns);
+}
+
+/* 1 / divisor where multiplying by it is exactly dividing, which a power of two allows; else 0. */
+static inline float evr_exact_inverse(float divisor) {
+  uint32_t bits;
+  memcpy(&bits, &divisor, sizeof bits);
+  return (bits & 0x7fffffu) == 0 ? 1.0f / divisor : 0.0f;
 }
 
 #endif

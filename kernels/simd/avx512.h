@@ -73,6 +73,9 @@ EVR_INLINE vi vi_iota(void) {
   return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 EVR_INLINE vi vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
+  return _mm512_maskz_loadu_epi32(evr_first_lanes(n), p);
+}
 EVR_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   _mm512_mask_storeu_epi32(p, evr_first_lanes(n), a);

@@ -71,6 +71,11 @@ EVR_INLINE vi vi_iota(void) {
   return vld1q_s32(iota);
 }
 EVR_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
+  int32_t lanes[4] = {0, 0, 0, 0};
+  memcpy(lanes, p, (size_t)n * sizeof *p);
+  return vld1q_s32(lanes);
+}
 EVR_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   int32_t lanes[4];
