@@ -14,8 +14,8 @@ export LC_ALL=C.UTF-8
 # command of that name will do. docs/dependencies.md says why each is there.
 packages_build=(gcc/gcc libc6-dev meson/meson ninja/ninja-build pkg-config/pkg-config)
 packages_test=(check libcjson-dev libstb-dev cmake/cmake binutils)
-packages_bench=(g++/g++ libbenchmark-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
-  libopenblas-dev)
+packages_bench=(g++/g++ libbenchmark-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
+  libpthreadpool-dev libopenblas-dev)
 
 # The last thing that a user reads when something goes wrong: one line on stderr.
 die() {

@@ -1,0 +1,325 @@
+// evrisim-bench: times every variant of the layers of a suite, or the library's choice against
+// other libraries. docs/benchmarking.md tells how to read what it prints.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "complaint.h"
+#include "report.h"
+
+namespace evr_bench {
+namespace {
+
+struct Options {
+  std::vector<std::string> suites;
+  Comparison comparison = Comparison::variants;
+  evr_layout layout = EVR_NHWC;
+  evr_math math = EVR_MATH_STANDARD;
+  evr_isa max_isa = EVR_ISA_ANY;
+  Epilogue epilogue = Epilogue::bias_relu;
+  int threads = 1;
+  std::string variant, filter, json, html;
+  bool list = false, weighted = false, reference = false, no_verify = false, no_peaks = false;
+  int rounds = 7;
+  double round_milliseconds = 10;
+  uint64_t seed = 1;
+};
+
+// A line on standard error that says what is going on, rewritten in place; nothing where standard
+// error is not a terminal.
+class StatusLine {
+public:
+  void show(const std::string &text) {
+    if (!terminal_)
+      return;
+    std::fprintf(stderr, "\r\033[K%s", text.substr(0, 78).c_str());
+    std::fflush(stderr);
+  }
+  void clear() { show(""); }
+
+private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+};
+
+template <typename Value> CLI::CheckedTransformer choice(std::map<std::string, Value> values) {
+  CLI::CheckedTransformer transformer(std::move(values), CLI::ignore_case);
+  transformer.description("");
+  return transformer;
+}
+
+void declare(CLI::App &app, Options &o) {
+  app.add_option("--suite", o.suites,
+                 "Suite to run, by name or by the path of a CSV file; may be repeated (short)")
+      ->type_name("NAME");
+  app.add_option("--compare", o.comparison,
+                 "variants: every variant of every layer; peers: the variant that the library "
+                 "chooses, against other libraries (variants)")
+      ->transform(
+          choice<Comparison>({{"variants", Comparison::variants}, {"peers", Comparison::peers}}))
+      ->type_name("WHAT");
+  app.add_option("--layout", o.layout, "nhwc or nchw (nhwc)")
+      ->transform(choice<evr_layout>({{"nhwc", EVR_NHWC}, {"nchw", EVR_NCHW}}))
+      ->type_name("LAYOUT");
+  app.add_option("--threads", o.threads, "Threads for every contender (1)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app.add_option("--math", o.math, "exact or standard (standard)")
+      ->transform(choice<evr_math>({{"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}}))
+      ->type_name("MODE");
+  app.add_option("--max-isa", o.max_isa,
+                 "Highest instruction set for every contender: scalar, neon, avx2, avx512")
+      ->transform(choice<evr_isa>({{"any", EVR_ISA_ANY},
+                                   {"scalar", EVR_ISA_SCALAR},
+                                   {"neon", EVR_ISA_NEON},
+                                   {"avx2", EVR_ISA_AVX2},
+                                   {"avx512", EVR_ISA_AVX512}}))
+      ->envname("EVR_MAX_ISA")
+      ->type_name("ISA");
+  app.add_option("--epilogue", o.epilogue,
+                 "What follows each convolution, fused where it can be: none, bias, bias-relu "
+                 "(bias-relu)")
+      ->transform(choice<Epilogue>(
+          {{"none", Epilogue::none}, {"bias", Epilogue::bias}, {"bias-relu", Epilogue::bias_relu}}))
+      ->type_name("WHAT");
+  app.add_option("--variant", o.variant,
+                 "With --compare peers: this variant instead of the library's choice")
+      ->type_name("NAME");
+  app.add_option("--filter", o.filter, "Only layers whose name this regular expression is found in")
+      ->type_name("REGEX");
+  app.add_option("--rounds", o.rounds, "Rounds for each contender; the median is reported (7)")
+      ->check(CLI::Range(1, 1000))
+      ->type_name("N");
+  app.add_option("--round-ms", o.round_milliseconds, "Least length of a round in ms (10)")
+      ->check(CLI::Range(0.01, 60000.0))
+      ->type_name("MS");
+  app.add_option("--seed", o.seed, "Of the inputs (1)")->type_name("N");
+  app.add_flag("--reference", o.reference,
+               "Time the reference in as many rounds as the others, however long that takes");
+  app.add_flag("--no-verify", o.no_verify, "Do not check results against the reference");
+  app.add_flag("--no-peaks", o.no_peaks,
+               "Do not measure the machine's peaks; fractions of them are left out");
+  app.add_flag("--weighted", o.weighted,
+               "Geometric means of the table count a layer as often as its network repeats it");
+  app.add_option("--json", o.json, "Write everything to this file")->type_name("FILE");
+  app.add_option("--html", o.html, "Write one page with charts to this file")->type_name("FILE");
+  app.add_flag("--list", o.list, "List the suites (with --suite: their layers) and the peers");
+}
+
+void print_list(const Options &o) {
+  if (!o.suites.empty()) {
+    for (const std::string &name : o.suites) {
+      const Suite suite = read_suite(name);
+      std::printf("%s: %zu %s layers\n", suite.name.c_str(), suite.layers.size(),
+                  operation_name(suite.operation));
+      for (const Layer &layer : suite.layers)
+        std::printf("  %-24s %s\n", layer.name.c_str(), shape_text(layer).c_str());
+    }
+    return;
+  }
+  std::printf("Suites in %s:\n", EVR_BENCH_SUITES);
+  for (const std::string &name : suite_names()) {
+    const Suite suite = read_suite(name);
+    std::printf("  %-16s %2zu %s layers\n", name.c_str(), suite.layers.size(),
+                operation_name(suite.operation));
+  }
+  std::printf("Peers:\n");
+  PeerSettings settings;
+  settings.machine_isa = settings.isa = query_machine(EVR_ISA_ANY).isa;
+  for (const auto &peer : make_peers(settings))
+    std::printf("  %-16s %s\n", peer->name().c_str(), peer->version().c_str());
+  for (const MissingPeer &peer : missing_peers())
+    std::printf("  %-16s %s\n", peer.name.c_str(), peer.reason.c_str());
+}
+
+std::string utc_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts);
+  return text;
+}
+
+std::vector<Suite> read_suites(const Options &o) {
+  std::regex filter;
+  try {
+    filter = std::regex(o.filter);
+  } catch (const std::regex_error &error) {
+    throw Complaint("--filter \"" + o.filter + "\" is not a regular expression: " + error.what() +
+                    ".");
+  }
+  std::vector<Suite> suites;
+  for (const std::string &name : o.suites.empty() ? std::vector<std::string>{"short"} : o.suites) {
+    Suite suite = read_suite(name);
+    std::vector<Layer> kept;
+    for (const Layer &layer : suite.layers) {
+      if (std::regex_search(layer.name, filter))
+        kept.push_back(layer);
+    }
+    if (kept.empty())
+      throw Complaint("no layer of suite " + suite.name + " matches --filter \"" + o.filter +
+                      "\".");
+    suite.layers = std::move(kept);
+    suites.push_back(std::move(suite));
+  }
+  return suites;
+}
+
+void write_file(const std::string &path, const std::string &text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file)
+    throw Complaint(path + " cannot be written.");
+}
+
+// Fails at once where a report could not be written, rather than after minutes of measuring.
+void try_file(const std::string &path) {
+  if (path.empty())
+    return;
+  std::ofstream file(path, std::ios::app);
+  if (!file)
+    throw Complaint(path + " cannot be written.");
+}
+
+RunSettings run_settings(const Options &o) {
+  RunSettings s;
+  s.comparison = o.comparison;
+  s.layout = o.layout;
+  s.epilogue = o.epilogue;
+  s.plan.math = o.math;
+  s.plan.max_isa = o.max_isa;
+  s.plan.num_threads = o.threads;
+  s.variant = o.variant;
+  s.verify = !o.no_verify;
+  s.reference_rounds = o.reference;
+  s.seed = o.seed;
+  s.timing.rounds = o.rounds;
+  s.timing.round_seconds = o.round_milliseconds * 1e-3;
+  s.timing.threads = o.threads;
+  return s;
+}
+
+int run(const Options &o, const std::string &command) {
+  if (!o.variant.empty() && o.comparison == Comparison::variants)
+    throw Complaint("--variant goes with --compare peers; --compare variants times them all.");
+  const std::vector<Suite> suites = read_suites(o);
+  try_file(o.json);
+  try_file(o.html);
+
+  StatusLine status;
+  Context context;
+  context.date = utc_date();
+  context.compiler = EVR_BENCH_COMPILER;
+  context.command = command;
+  context.settings = run_settings(o);
+  context.weighted = o.weighted;
+  context.machine = query_machine(o.max_isa);
+
+  std::vector<std::unique_ptr<Peer>> peers;
+  if (o.comparison == Comparison::peers) {
+    PeerSettings settings;
+    settings.threads = o.threads;
+    settings.isa = context.machine.isa;
+    settings.machine_isa = context.machine.cpu.isa;
+    for (auto &peer : make_peers(settings)) {
+      const std::string refusal = peer->refusal();
+      if (refusal.empty()) {
+        context.peers.emplace_back(peer->name(), peer->version());
+        peers.push_back(std::move(peer));
+      } else {
+        context.missing.push_back({peer->name(), refusal});
+      }
+    }
+    for (const MissingPeer &peer : missing_peers())
+      context.missing.push_back({peer.name, peer.reason});
+  }
+  if (!o.no_peaks) {
+    status.show("measuring the machine's peaks");
+    measure_peaks(context.machine, o.threads);
+    status.clear();
+  }
+  if (o.threads > context.machine.cpu.logical_cpus)
+    std::fprintf(stderr, "evrisim-bench: %d threads share %d CPUs, so the figures say little.\n",
+                 o.threads, context.machine.cpu.logical_cpus);
+
+  initialize_timing("evrisim-bench");
+  Table table(std::cout, style_of_stdout(), context);
+  table.begin();
+  std::string place;
+  Runner runner(context.settings, context.machine, std::move(peers),
+                [&](const std::string &text) { status.show(place + text); });
+  std::vector<SuiteResult> results;
+  bool mismatch = false;
+  for (const Suite &suite : suites) {
+    SuiteResult result;
+    result.suite = suite;
+    table.begin_suite(suite);
+    for (size_t i = 0; i < suite.layers.size(); i++) {
+      place = "[" + std::to_string(i + 1) + "/" + std::to_string(suite.layers.size()) + "] ";
+      if (!o.no_peaks)
+        measure_fma_again(context.machine, o.threads);
+      LayerResult layer = runner.run(suite.layers[i]);
+      for (const Contender &c : layer.contenders)
+        result.mismatch |= c.check.outcome == Check::Outcome::mismatch;
+      status.clear();
+      table.layer(layer);
+      result.layers.push_back(std::move(layer));
+    }
+    table.end_suite(result);
+    mismatch |= result.mismatch;
+    results.push_back(std::move(result));
+  }
+  const nlohmann::ordered_json json = to_json(context, results);
+  if (!o.json.empty())
+    write_file(o.json, json.dump(1) + "\n");
+  if (!o.html.empty())
+    write_file(o.html, to_html(json));
+  std::cout << "\n";
+  if (o.no_verify)
+    std::cout << "Results were not checked (--no-verify).\n";
+  else if (mismatch)
+    std::cout << "SOME RESULTS ARE WRONG: see MISMATCH above.\n";
+  else
+    std::cout << "Every result was checked against the reference before it was timed.\n";
+  if (!o.json.empty())
+    std::cout << "Figures: " << o.json << "\n";
+  if (!o.html.empty())
+    std::cout << "Page:    " << o.html << "\n";
+  return mismatch ? 1 : 0;
+}
+
+} // namespace
+} // namespace evr_bench
+
+int main(int argc, char **argv) {
+  using namespace evr_bench;
+  Options options;
+  CLI::App app(
+      "Times evrisim's kernels: every variant of every layer of a suite, or the variant that the\n"
+      "library chooses against other libraries. Results are checked before they are timed.",
+      "evrisim-bench");
+  app.get_formatter()->column_width(24);
+  app.set_version_flag("--version", evr_version(), "Print the library's version and leave");
+  declare(app, options);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    limit_peers(options.max_isa, argv);
+    if (options.list) {
+      print_list(options);
+      return 0;
+    }
+    std::string command;
+    for (int i = 0; i < argc; i++)
+      command += (i ? " " : "") + std::string(i ? argv[i] : "evrisim-bench");
+    return run(options, command);
+  } catch (const std::exception &error) {
+    std::fprintf(stderr, "evrisim-bench: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,75 @@
+// The results as a table in the terminal, as JSON, and as a page.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "runner.h"
+#include "summary.h"
+
+namespace evr_bench {
+
+// What the results were made with, gathered once.
+struct Context {
+  std::string date;     // UTC, as ISO 8601 has it
+  std::string compiler; // of the library
+  std::string command;  // as it was typed
+  Machine machine;
+  RunSettings settings;
+  bool weighted = false; // the table's means count a layer as often as it repeats
+  std::vector<std::pair<std::string, std::string>> peers; // name and version
+  std::vector<Skip> missing;                              // peers that cannot run at all
+};
+
+struct TableStyle {
+  int width = 80; // columns of the terminal
+  bool color = false;
+  bool unicode = true; // bars and the micro sign
+};
+
+// What the output stream is, from the terminal and the environment (COLUMNS, NO_COLOR, locale).
+TableStyle style_of_stdout();
+
+// Prints as the run goes on: the context, then each suite's layers as they are done.
+class Table {
+public:
+  Table(std::ostream &out, TableStyle style, const Context &context);
+  void begin();
+  void begin_suite(const Suite &suite);
+  void layer(const LayerResult &layer);
+  void end_suite(const SuiteResult &suite);
+
+private:
+  void variants_layer(const LayerResult &layer);
+  void peers_layer(const LayerResult &layer);
+  void peers_heading(const Suite &suite);
+  void variants_summary(const SuiteResult &suite, const Summary &summary);
+  void peers_summary(const Summary &summary);
+  void skips(const SuiteResult &suite);
+  void noise(const SuiteResult &suite);
+  std::string paint(const char *code, const std::string &text) const;
+  std::string time_text(double nanoseconds) const;
+  std::string ratio_cell(double ratio, int width) const;
+  std::string bar(double share, int width) const;
+
+  std::ostream &out_;
+  TableStyle style_;
+  const Context &context_;
+  std::vector<std::string> columns_; // of ratios: peers, then our own im2col
+  bool convolutions_ = true;
+  int name_width_ = 14;
+};
+
+nlohmann::ordered_json to_json(const Context &context, const std::vector<SuiteResult> &suites);
+
+// The page: bench/report.html with the JSON in its place.
+std::string to_html(const nlohmann::ordered_json &results);
+
+std::string math_name(evr_math math);
+std::string layout_name(evr_layout layout);
+std::string epilogue_name(Epilogue epilogue);
+std::string comparison_name(Comparison comparison);
+
+} // namespace evr_bench

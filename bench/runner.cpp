@@ -1,0 +1,183 @@
+#include "runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "complaint.h"
+#include "ours.h"
+
+namespace evr_bench {
+namespace {
+
+constexpr const char *reference_name = "reference";
+// Our own im2col: a family, whose member for this machine stands in the results by this name.
+constexpr const char *yardstick_variant = "im2col-gemm";
+
+// Above this the reference gets one run instead of rounds: seven rounds on a layer of VGG would
+// take minutes and tell nothing that one run does not.
+constexpr double reference_limit_ns = 0.05e9;
+
+double run_once(const std::function<void()> &run) {
+  const auto start = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+}
+
+} // namespace
+
+Runner::Runner(RunSettings settings, Machine machine, std::vector<std::unique_ptr<Peer>> peers,
+               Progress progress)
+    : settings_(std::move(settings)), machine_(std::move(machine)), peers_(std::move(peers)),
+      progress_(std::move(progress)) {}
+
+LayerResult Runner::run(const Layer &layer) {
+  title_ = layer.name;
+  Workload w = make_workload(layer, settings_.layout, settings_.epilogue, settings_.seed);
+  LayerResult result;
+  result.layer = w.layer;
+  result.flop = w.flop;
+  result.bytes = w.bytes;
+  expected_ = Buffer();
+  reference_ns_ = 0;
+  if (settings_.verify)
+    compute_reference(w);
+
+  if (settings_.comparison == Comparison::variants)
+    add_variants(w, result);
+  else
+    add_ours_and_peers(w, result);
+  if (layer.operation != Operation::conv2d)
+    add_copy(w, result);
+
+  std::vector<Contender *> field;
+  for (Contender &contender : result.contenders) {
+    progress_(title_ + ": checking " + contender.name);
+    check(w, contender);
+    if (contender.check.outcome == Check::Outcome::mismatch)
+      continue;
+    if (contender.name == reference_name && !settings_.reference_rounds &&
+        contender.first_run_ns > reference_limit_ns) {
+      contender.timing.round_ns = {contender.first_run_ns};
+      contender.note = "one run only";
+      summarize(contender.timing);
+      continue;
+    }
+    field.push_back(&contender);
+  }
+  time_interleaved(field, settings_.timing, [&](const std::string &name, int done, int all) {
+    progress_(title_ + ": timing " + name + " (round " + std::to_string(done + 1) + " of " +
+              std::to_string(all) + ")");
+  });
+  // What the closures hold (packed weights, workspaces, the workload itself) goes with the layer.
+  for (Contender &contender : result.contenders)
+    contender.prepared.run = nullptr;
+  return result;
+}
+
+void Runner::compute_reference(Workload &w) {
+  progress_(title_ + ": computing the reference");
+  evr_plan_options options = settings_.plan;
+  std::string name;
+  const Prepared reference = prepare_ours(w, options, reference_name, &name);
+  if (!reference.run)
+    throw Complaint(title_ + ": " + reference.refusal);
+  w.y.fill(std::nanf(""));
+  reference_ns_ = run_once(reference.run);
+  expected_ = Buffer(w.y.count());
+  std::copy_n(w.y.data(), w.y.count(), expected_.data());
+  // The inputs are finite and small, so a NaN here was never written over, and would agree with
+  // every other contender that writes nothing.
+  for (int64_t i = 0; i < expected_.count(); i++) {
+    if (std::isnan(expected_.data()[i]))
+      throw Complaint(title_ + ": the reference leaves y[" + std::to_string(i) + "] a NaN.");
+  }
+}
+
+void Runner::add_variants(Workload &w, LayerResult &result) {
+  for (const evr_variant_report &report : list_variants(w, settings_.plan)) {
+    if (!report.accepted)
+      result.skipped.push_back({report.name, report.reason});
+    else
+      add_ours(w, result, report.name, report.chosen);
+  }
+}
+
+void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, bool chosen) {
+  Contender contender;
+  contender.prepared = prepare_ours(w, settings_.plan, variant, &contender.name);
+  if (!contender.prepared.run) {
+    result.skipped.push_back({variant ? variant : "evrisim", contender.prepared.refusal});
+    return;
+  }
+  for (const Contender &other : result.contenders) {
+    if (other.prepared.implementation == contender.name)
+      return;
+  }
+  contender.role = chosen ? Role::ours : Role::variant;
+  contender.chosen = chosen;
+  contender.isa = machine_.isa;
+  for (const evr_variant_report &report : list_variants(w, settings_.plan)) {
+    // The compiler may use no more for scalar code than the baseline has, and the peak of a
+    // variant is that of its own level.
+    if (contender.name == report.name)
+      contender.isa = report.isa;
+  }
+  if (settings_.comparison == Comparison::peers && !chosen)
+    contender.name = variant;
+  result.contenders.push_back(std::move(contender));
+}
+
+void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
+  add_ours(w, result, settings_.variant.empty() ? nullptr : settings_.variant.c_str(), true);
+  if (w.layer.operation == Operation::conv2d)
+    add_ours(w, result, yardstick_variant, false);
+  if (settings_.reference_rounds)
+    add_ours(w, result, reference_name, false);
+  for (const auto &peer : peers_) {
+    progress_(title_ + ": preparing " + peer->name());
+    Contender contender;
+    contender.name = peer->name();
+    contender.role = Role::peer;
+    contender.isa = machine_.isa;
+    const std::string refusal = peer->refusal();
+    contender.prepared = refusal.empty() ? peer->prepare(w) : refuse(refusal);
+    if (contender.prepared.run)
+      result.contenders.push_back(std::move(contender));
+    else
+      result.skipped.push_back({peer->name(), contender.prepared.refusal});
+  }
+}
+
+void Runner::add_copy(Workload &w, LayerResult &result) {
+  // As many bytes as the layer moves, half of them read and half written.
+  const int64_t half = std::max<int64_t>(1, (w.x.count() + w.y.count()) / 2);
+  const auto from = std::make_shared<Buffer>(half), to = std::make_shared<Buffer>(half);
+  Contender copy;
+  copy.name = "copy";
+  copy.role = Role::yardstick;
+  copy.isa = machine_.isa;
+  copy.prepared.implementation = "memcpy";
+  copy.prepared.run = [from, to, half, threads = settings_.timing.threads] {
+    parallel_copy(to->data(), from->data(), static_cast<size_t>(half), threads);
+  };
+  result.contenders.push_back(std::move(copy));
+}
+
+bool Runner::needs_bits(const Workload &w, const Contender &contender) const {
+  // A maximum or minimum is one of its inputs, whoever finds it.
+  if (w.layer.operation == Operation::pool2d && w.layer.pool2d.window.kind != EVR_POOL_AVERAGE)
+    return true;
+  return contender.role != Role::peer && settings_.plan.math == EVR_MATH_EXACT;
+}
+
+void Runner::check(Workload &w, Contender &contender) {
+  w.y.fill(std::nanf(""));
+  contender.first_run_ns = run_once(contender.prepared.run);
+  if (expected_.count() == 0 || contender.role == Role::yardstick)
+    return;
+  contender.check = compare(expected_, w.y, needs_bits(w, contender));
+}
+
+} // namespace evr_bench

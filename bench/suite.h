@@ -1,0 +1,47 @@
+// Suites: lists of layers, read from CSV files. The columns of each kind stand in
+// docs/benchmarking.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "evrisim/evrisim.h"
+
+namespace evr_bench {
+
+enum class Operation { conv2d, pool2d, activation };
+
+const char *operation_name(Operation operation);
+
+struct Layer {
+  std::string name;
+  Operation operation = Operation::conv2d;
+  int64_t repeat = 1; // how often the network contains this layer
+  // The one that operation names is set; the others keep their initial values.
+  evr_conv2d_desc conv2d = EVR_CONV2D_DESC_INIT;
+  evr_pool2d_desc pool2d = EVR_POOL2D_DESC_INIT;
+  evr_activation_desc activation = {{EVR_IDENTITY, 0.0f}, 0};
+};
+
+struct Suite {
+  std::string name;
+  std::string path;
+  Operation operation = Operation::conv2d;
+  std::vector<Layer> layers;
+};
+
+// Reads a suite by name (a file of bench/suites without its ".csv") or by path (whatever holds a
+// "/" or ends in ".csv"). Throws Complaint, naming file, line and field.
+Suite read_suite(const std::string &name_or_path);
+
+// Names of the suites in bench/suites, sorted.
+std::vector<std::string> suite_names();
+
+// One line on a layer's shape, such as "3x224x224 -> 64x112x112, 7x7 stride 2".
+std::string shape_text(const Layer &layer);
+
+// Name of an activation as the suites spell it, such as "leaky_relu".
+const char *activation_name(evr_activation_kind kind);
+
+} // namespace evr_bench

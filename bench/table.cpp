@@ -1,0 +1,410 @@
+#include <langinfo.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <clocale>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "report.h"
+
+namespace evr_bench {
+namespace {
+
+constexpr const char *bold = "1";
+constexpr const char *faint = "2";
+constexpr const char *green = "32";
+constexpr const char *red = "31";
+constexpr const char *loud = "1;31";
+
+// Columns that a string takes: its UTF-8 characters, none of which are wide here.
+int width_of(const std::string &text) {
+  int width = 0;
+  for (char c : text)
+    width += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return width;
+}
+
+// Columns of the table of --compare peers, after the layer's name.
+constexpr int variant_width = 16, time_width = 7, rate_width = 5, percent_width = 4;
+constexpr int figures_width =
+    1 + variant_width + 1 + time_width + 1 + rate_width + 1 + percent_width;
+constexpr int extra_width = 9; // lowest time and workspace, where there is room
+
+std::string fit(const std::string &text, int width) {
+  if (width_of(text) <= width)
+    return text;
+  // Layers of one network differ at either end of their names, so the middle goes.
+  const auto head = static_cast<size_t>((width - 1) / 2);
+  const auto tail = static_cast<size_t>(width - 1) - head;
+  return text.substr(0, head) + "~" + text.substr(text.size() - tail);
+}
+
+std::string left(const std::string &text, int width) {
+  const int gap = width - width_of(text);
+  return gap > 0 ? text + std::string(static_cast<size_t>(gap), ' ') : text;
+}
+
+std::string right(const std::string &text, int width) {
+  const int gap = width - width_of(text);
+  return gap > 0 ? std::string(static_cast<size_t>(gap), ' ') + text : text;
+}
+
+std::string number(double value, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  return text;
+}
+
+// Four significant digits at most.
+std::string rate_text(double value) {
+  return value <= 0 ? "-" : number(value, value < 10 ? 2 : value < 1000 ? 1 : 0);
+}
+
+std::string percent(double fraction) {
+  return fraction <= 0 ? "-" : number(100 * fraction, 0) + "%";
+}
+
+std::string bytes_text(size_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes == 0)
+    return "0";
+  if (value < 1024 * 1024)
+    return number(value / 1024, value < 10240 ? 1 : 0) + "K";
+  return number(value / (1024 * 1024), 1) + "M";
+}
+
+} // namespace
+
+TableStyle style_of_stdout() {
+  TableStyle style;
+  std::setlocale(LC_CTYPE, "");
+  style.unicode = std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  style.color = terminal && !std::getenv("NO_COLOR");
+  winsize size{};
+  if (const char *columns = std::getenv("COLUMNS"))
+    style.width = std::atoi(columns);
+  else if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    style.width = size.ws_col;
+  style.width = std::clamp(style.width, 80, 140);
+  return style;
+}
+
+Table::Table(std::ostream &out, TableStyle style, const Context &context)
+    : out_(out), style_(style), context_(context) {}
+
+std::string Table::paint(const char *code, const std::string &text) const {
+  return style_.color ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
+}
+
+std::string Table::time_text(double nanoseconds) const {
+  if (nanoseconds <= 0)
+    return "-";
+  double value = nanoseconds;
+  const char *unit = "ns";
+  if (nanoseconds >= 1e9)
+    value *= 1e-9, unit = "s";
+  else if (nanoseconds >= 1e6)
+    value *= 1e-6, unit = "ms";
+  else if (nanoseconds >= 1e3)
+    value *= 1e-3, unit = style_.unicode ? "µs" : "us";
+  return number(value, value < 10 ? 2 : value < 100 ? 1 : 0) + " " + unit;
+}
+
+std::string Table::ratio_cell(double ratio, int width) const {
+  if (ratio <= 0)
+    return right("-", width);
+  const std::string size = number(ratio, ratio < 10 ? 2 : ratio < 100 ? 1 : 0) + "x";
+  const std::string text = right(ratio < 10000 ? size : ">9999x", width);
+  // Two per cent either way is the noise of a run, and gets no colour.
+  return ratio >= 1.02 ? paint(green, text) : ratio < 0.98 ? paint(red, text) : text;
+}
+
+std::string Table::bar(double share, int width) const {
+  if (width <= 0 || share <= 0)
+    return "";
+  const double length = std::min(share, 1.0) * width;
+  const int full = static_cast<int>(length);
+  std::string text;
+  if (!style_.unicode)
+    return std::string(static_cast<size_t>(std::max(full, 1)), '#');
+  for (int i = 0; i < full; i++)
+    text += "█";
+  static const char *eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  text += eighths[static_cast<int>((length - full) * 8)];
+  return text.empty() ? "▏" : text;
+}
+
+void Table::begin() {
+  const Machine &m = context_.machine;
+  const RunSettings &s = context_.settings;
+  const int threads = s.timing.threads;
+  const char *dot = style_.unicode ? " · " : ", ";
+  out_ << paint(bold, std::string("evrisim ") + evr_version() + " benchmark") << dot
+       << context_.date << "\n";
+  out_ << (m.cpu.model[0] ? m.cpu.model : "unknown CPU") << dot << m.cpu.logical_cpus
+       << (m.cpu.logical_cpus == 1 ? " CPU" : " CPUs") << dot << "up to " << evr_isa_name(m.isa);
+  if (m.isa != m.cpu.isa)
+    out_ << " (the machine has " << evr_isa_name(m.cpu.isa) << ")";
+  out_ << "\n"
+       << threads << (threads == 1 ? " thread" : " threads") << dot << layout_name(s.layout) << dot
+       << math_name(s.plan.math) << " math" << dot << context_.compiler << "\n";
+  if (s.comparison == Comparison::peers) {
+    std::string line = "Peers       ";
+    for (const auto &[name, version] : context_.peers) {
+      const bool first = line.back() == ' ', last = name == context_.peers.back().first;
+      const std::string text = name + " " + version + (last ? "" : ",");
+      if (!first && width_of(line) + 1 + width_of(text) > style_.width) {
+        out_ << line << "\n";
+        line = "            " + text;
+      } else {
+        line += (first ? "" : " ") + text;
+      }
+    }
+    out_ << line << (context_.peers.empty() ? "none" : "") << "\n";
+    for (const Skip &skip : context_.missing)
+      out_ << "            " << skip.contender << " skipped: " << skip.reason << "\n";
+  }
+  if (m.fma.empty()) return;
+  out_ << "FMA peak    ";
+  for (evr_isa isa : levels(m))
+    out_ << evr_isa_name(isa) << " " << rate_text(m.fma_peak(isa, threads)) << "   ";
+  out_ << "GFLOP/s\nCopy        ";
+  for (const char *level : {"L1", "L2", "L3", "memory"}) {
+    const double speed = m.copy_peak(level, threads);
+    if (speed > 0)
+      out_ << level << " " << rate_text(speed) << "   ";
+  }
+  out_ << "GB/s, read + written\n";
+}
+
+void Table::begin_suite(const Suite &suite) {
+  convolutions_ = suite.operation == Operation::conv2d;
+  out_ << "\n"
+       << paint(bold, suite.name) << "  " << suite.layers.size()
+       << " " + std::string(operation_name(suite.operation)) +
+              (suite.layers.size() == 1 ? " layer" : " layers")
+       << (convolutions_ ? ", each with " + epilogue_name(context_.settings.epilogue) : "") << "\n";
+  columns_.clear();
+  if (context_.settings.comparison == Comparison::peers)
+    peers_heading(suite);
+  out_.flush();
+}
+
+void Table::peers_heading(const Suite &suite) {
+  for (const auto &[name, version] : context_.peers) {
+    if (convolutions_ || name != "OpenBLAS")
+      columns_.push_back(name);
+  }
+  if (convolutions_)
+    columns_.push_back("im2col-gemm");
+  int longest = 5;
+  for (const Layer &layer : suite.layers)
+    longest = std::max(longest, width_of(layer.name));
+  const int wide = style_.width >= 100;
+  name_width_ = std::min(longest, wide ? 26 : 13);
+  out_ << left("", name_width_) << right("", figures_width + (wide ? 2 * extra_width : 0))
+       << paint(faint, " ours is faster than it by") << "\n";
+  std::string line = left("layer", name_width_) + " " + left("variant", variant_width) + " " +
+                     right("time", time_width) + " " +
+                     right(convolutions_ ? "GF/s" : "GB/s", rate_width) + " " +
+                     right(convolutions_ ? "peak" : "copy", percent_width);
+  if (wide)
+    line += right("lowest", extra_width) + right("scratch", extra_width);
+  for (const std::string &column : columns_) {
+    const std::string name = column == "im2col-gemm" ? "im2col" : column;
+    line += " " + right(name, std::max(6, width_of(name)));
+  }
+  out_ << paint(faint, line) << "\n";
+}
+
+void Table::layer(const LayerResult &layer) {
+  if (context_.settings.comparison == Comparison::peers)
+    peers_layer(layer);
+  else
+    variants_layer(layer);
+  for (const Contender &c : layer.contenders) {
+    if (c.check.outcome == Check::Outcome::mismatch)
+      out_ << paint(loud,
+                    "  MISMATCH: " + c.name + " on " + layer.layer.name + ": " + c.check.detail)
+           << "\n";
+  }
+  out_.flush();
+}
+
+void Table::peers_layer(const LayerResult &layer) {
+  const Contender *ours = layer.ours();
+  const int threads = context_.settings.timing.threads;
+  out_ << left(fit(layer.layer.name, name_width_), name_width_) << " ";
+  if (!ours) {
+    std::string reason = "not timed";
+    for (const Skip &skip : layer.skipped) {
+      const bool peer = std::any_of(context_.peers.begin(), context_.peers.end(),
+                                    [&](const auto &p) { return p.first == skip.contender; });
+      if (!peer)
+        reason = skip.contender + " skipped: " + skip.reason;
+    }
+    out_ << paint(red, reason) << "\n";
+    return;
+  }
+  out_ << left(fit(ours->name, variant_width), variant_width) << " "
+       << right(time_text(ours->timing.median_ns), time_width) << " "
+       << right(rate_text(rate(layer, *ours)), rate_width) << " "
+       << right(percent(fraction_of_best(layer, *ours, context_.machine, threads)), percent_width);
+  if (style_.width >= 100)
+    out_ << right(time_text(ours->timing.lowest_ns), extra_width)
+         << right(bytes_text(ours->prepared.workspace_bytes), extra_width);
+  for (const std::string &column : columns_) {
+    const Contender *other = layer.find(column);
+    const int width = std::max(6, width_of(column == "im2col-gemm" ? "im2col" : column));
+    if (!other && ours->name.rfind(column, 0) == 0) // the choice is of that family itself
+      out_ << " " << right("=", width);
+    else
+      out_ << " " << ratio_cell(ratio_to_ours(layer, other), width);
+  }
+  out_ << "\n";
+}
+
+void Table::variants_layer(const LayerResult &layer) {
+  const int threads = context_.settings.timing.threads;
+  const std::string size = layer.flop > 0 ? rate_text(layer.flop * 1e-6) + " MFLOP"
+                                          : rate_text(layer.bytes * 1e-6) + " MB moved";
+  const std::string shape = "  " + shape_text(layer.layer);
+  out_ << "\n" << paint(bold, layer.layer.name) << shape;
+  if (width_of(layer.layer.name + shape + size) + 2 <= style_.width)
+    out_ << "  " << paint(faint, size);
+  out_ << "\n";
+  const Contender *reference = layer.find("reference");
+  double best = 0;
+  for (const Contender &c : layer.contenders)
+    best = std::max(best, rate(layer, c));
+  for (const Contender &c : layer.contenders) {
+    if (!c.timed())
+      continue;
+    const double speedup =
+        reference && &c != reference ? reference->timing.median_ns / c.timing.median_ns : 0;
+    const double speed = rate(layer, c);
+    std::string line = left(c.name, 19) + right(time_text(c.timing.median_ns), 9) +
+                       right(rate_text(speed), 8) + (convolutions_ ? " GF/s" : " GB/s") +
+                       right(percent(fraction_of_best(layer, c, context_.machine, threads)), 6) +
+                       right(speedup > 0 ? number(speedup, speedup < 10 ? 1 : 0) + "x" : "", 7) +
+                       "  ";
+    const int room = style_.width - 2 - width_of(line);
+    std::string tail = bar(speed / best, c.note.empty() ? room : room / 2);
+    if (!c.note.empty())
+      tail += " " + c.note;
+    out_ << (c.chosen ? paint(green, style_.unicode ? "▸ " : "> ") : "  ") << line
+         << (c.chosen ? paint(green, tail) : tail) << "\n";
+  }
+}
+
+void Table::end_suite(const SuiteResult &suite) {
+  const Summary summary = summarize(suite, context_.machine, context_.settings.timing.threads);
+  if (context_.settings.comparison == Comparison::peers)
+    peers_summary(summary);
+  else
+    variants_summary(suite, summary);
+  skips(suite);
+  noise(suite);
+  out_.flush();
+}
+
+void Table::peers_summary(const Summary &summary) {
+  const Overall *ours = nullptr;
+  for (const Overall &o : summary.overall) {
+    if (o.role == Role::ours)
+      ours = &o;
+  }
+  const int wide = style_.width >= 100;
+  const auto find = [&](const std::string &name) -> const Against * {
+    for (const Against &a : summary.against) {
+      if (a.name == name)
+        return &a;
+    }
+    return nullptr;
+  };
+  const int room = wide ? 2 * extra_width : 0;
+  std::string line = left(context_.weighted ? "geometric mean, by repeat" : "geometric mean",
+                          name_width_ + 1 + variant_width + 1 + time_width);
+  line += " " + right(ours ? rate_text(ours->rate) : "-", rate_width) + " " +
+          right(ours ? percent(ours->fraction) : "-", percent_width) + right("", room);
+  std::string counts = left("ours is no slower on", name_width_ + figures_width + room);
+  out_ << paint(bold, line);
+  for (const std::string &column : columns_) {
+    const Against *a = find(column);
+    const int width = std::max(6, width_of(column == "im2col-gemm" ? "im2col" : column));
+    out_ << " " << ratio_cell(a ? (context_.weighted ? a->weighted : a->ratio) : 0, width);
+    counts +=
+        " " + right(a ? std::to_string(a->faster) + "/" + std::to_string(a->layers) : "-", width);
+  }
+  out_ << "\n" << counts << "\n";
+  if (const Against *best = find("best peer"); best && best->layers > 0) {
+    out_ << "against the best peer of each layer: "
+         << paint(bold, number(context_.weighted ? best->weighted : best->ratio, 2) + "x")
+         << ", no slower on " << best->faster << " of " << best->layers << " layers\n";
+  }
+}
+
+void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
+  out_ << "\n"
+       << paint(bold, "Geometric means of " + suite.suite.name)
+       << (context_.weighted ? ", each layer counted as often as it repeats" : "") << "\n";
+  double best = 0;
+  for (const Overall &o : summary.overall)
+    best = std::max(best, o.rate);
+  for (const Overall &o : summary.overall) {
+    const std::string name = o.role == Role::ours ? "as chosen" : o.name;
+    std::string line = left(name, 19) + right(std::to_string(o.layers), 5) +
+                       (o.layers == 1 ? " layer " : " layers") + right(rate_text(o.rate), 8) +
+                       (convolutions_ ? " GF/s" : " GB/s") + right(percent(o.fraction), 6) + "  ";
+    out_ << "  " << line << bar(o.rate / best, style_.width - 2 - width_of(line)) << "\n";
+  }
+  for (const Against &a : summary.against) {
+    if (a.name == "fastest variant")
+      out_ << "The variant chosen was the fastest on " << a.faster << " of " << a.layers
+           << " layers;\nit runs at " << percent(context_.weighted ? a.weighted : a.ratio)
+           << " of the fastest's speed.\n";
+  }
+}
+
+void Table::skips(const SuiteResult &suite) {
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> grouped;
+  for (const LayerResult &layer : suite.layers) {
+    for (const Skip &skip : layer.skipped)
+      grouped[{skip.contender, skip.reason}].push_back(layer.layer.name);
+  }
+  if (grouped.empty())
+    return;
+  out_ << paint(faint, "Skipped:") << "\n";
+  for (const auto &[what, layers] : grouped) {
+    std::string where;
+    if (layers.size() == suite.layers.size())
+      where = "all layers";
+    else if (layers.size() <= 2)
+      where = layers[0] + (layers.size() == 2 ? ", " + layers[1] : "");
+    else
+      where = std::to_string(layers.size()) + " layers";
+    out_ << paint(faint, "  " + what.first + ": " + what.second + " (" + where + ")") << "\n";
+  }
+}
+
+void Table::noise(const SuiteResult &suite) {
+  int noisy = 0;
+  for (const LayerResult &layer : suite.layers) {
+    noisy += std::any_of(layer.contenders.begin(), layer.contenders.end(), [](const Contender &c) {
+      return c.timing.median_ns > 1.2 * c.timing.lowest_ns;
+    });
+  }
+  if (noisy > 0)
+    out_ << paint(red, "On " + std::to_string(noisy) + " of " +
+                           std::to_string(suite.layers.size()) +
+                           " layers a median is over 20% above the quickest round:\n"
+                           "the machine was busy, or its clock was not steady.")
+         << "\n";
+}
+
+} // namespace evr_bench

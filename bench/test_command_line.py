@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Runs evrisim-bench as a user would: what it refuses and how it says so, and that what it writes
+holds together. test_command_line.py PROGRAM [FAULT]; FAULT is test_fault.c as a shared library."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+FAULT = sys.argv.pop() if len(sys.argv) > 2 else None
+PROGRAM = sys.argv.pop()
+QUICK = ['--rounds', '1', '--round-ms', '0.05', '--no-peaks']
+CONV = ('name,batch,groups,in_c,in_h,in_w,out_c,k_h,k_w,stride_h,stride_w,dil_h,dil_w,'
+        'pad_t,pad_b,pad_l,pad_r,repeat')
+GOOD = 'a,1,1,3,9,8,5,3,3,1,1,1,1,1,1,1,1,1'
+POOL = ('name,batch,channels,in_h,in_w,kind,k_h,k_w,stride_h,stride_w,dil_h,dil_w,'
+        'pad_t,pad_b,pad_l,pad_r,ceil_mode,count_include_pad,global,repeat')
+
+
+def run(*arguments, **environment):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False,
+                          env={**os.environ, **environment})
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, *arguments, holds):
+        result = run(*arguments)
+        self.assertEqual(result.returncode, 2, result.stdout + result.stderr)
+        self.assertEqual(result.stderr.count('\n'), 1, result.stderr)
+        for text in holds:
+            self.assertIn(text, result.stderr)
+
+    def suite(self, *lines, holds):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'mine.csv'
+            path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+            self.refused('--suite', str(path), holds=[str(path), *holds])
+
+    def test_unknown_suite(self):
+        self.refused('--suite', 'resnet51', holds=['"resnet51"', 'resnet50'])
+
+    def test_missing_file(self):
+        self.refused('--suite', './nowhere.csv', holds=['./nowhere.csv'])
+
+    def test_no_suite_at_all(self):
+        self.suite('a,b', '1,2', holds=['line 1', 'out_c'])
+
+    def test_missing_column(self):
+        self.suite(CONV.replace(',pad_l', ''), holds=['line 1', 'field pad_l'])
+
+    def test_unknown_column(self):
+        self.suite(CONV + ',colour', GOOD + ',red', holds=['line 1', 'field colour'])
+
+    def test_column_twice(self):
+        self.suite(CONV + ',in_c', GOOD + ',3', holds=['line 1', 'field in_c', 'twice'])
+
+    def test_too_few_fields(self):
+        self.suite(CONV, GOOD, 'b,1,1,3', holds=['line 3', 'field in_h'])
+
+    def test_too_many_fields(self):
+        self.suite(CONV, GOOD + ',77', holds=['line 2', '"77"'])
+
+    def test_no_number(self):
+        self.suite(CONV, GOOD.replace(',9,', ',nine,'), holds=['line 2', 'field in_h', '"nine"'])
+
+    def test_half_a_number(self):
+        self.suite(CONV, GOOD.replace(',9,', ',9x,'), holds=['line 2', 'field in_h', '"9x"'])
+
+    def test_empty_field(self):
+        self.suite(CONV, GOOD.replace(',9,', ',,'), holds=['line 2', 'field in_h', 'empty'])
+
+    def test_too_large(self):
+        self.suite(CONV, GOOD.replace(',9,', ',99999999999999999999,'),
+                   holds=['line 2', 'field in_h', 'too large'])
+
+    def test_too_small(self):
+        self.suite(CONV, GOOD.replace(',9,', ',0,'), holds=['line 2', 'field in_h', 'below 1'])
+
+    def test_layer_that_cannot_be(self):
+        self.suite(CONV, GOOD.replace('a,1,1,', 'a,1,2,'), holds=['line 2', 'groups'])
+
+    def test_name_twice(self):
+        self.suite(CONV, GOOD, GOOD, holds=['line 3', 'field name', '"a"'])
+
+    def test_no_layers(self):
+        self.suite(CONV, holds=['no layers'])
+
+    def test_pool_kind(self):
+        self.suite(POOL, 'p,1,3,8,8,median,2,2,2,2,1,1,0,0,0,0,0,0,0,1',
+                   holds=['line 2', 'field kind', '"median"', 'average'])
+
+    def test_pool_flag(self):
+        self.suite(POOL, 'p,1,3,8,8,max,2,2,2,2,1,1,0,0,0,0,yes,0,0,1',
+                   holds=['line 2', 'field ceil_mode', '"yes"'])
+
+    def test_activation_name(self):
+        self.suite('name,activation,alpha,count,repeat', 'a,cube,0,5,1',
+                   holds=['line 2', 'field activation', '"cube"', 'gelu'])
+
+    def test_filter(self):
+        self.refused('--filter', '(', holds=['--filter'])
+        self.refused('--filter', 'no layer is called this', holds=['short', '--filter'])
+
+    def test_variant_of_variants(self):
+        self.refused('--variant', 'direct', holds=['--compare peers'])
+
+    def test_unwritable(self):
+        self.refused('--json', '/nowhere/at/all.json', holds=['/nowhere/at/all.json'])
+
+    def test_options(self):
+        for arguments in (['--layout', 'chwn'], ['--threads', '0'], ['--math', 'fast'],
+                          ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense']):
+            self.assertNotEqual(run(*arguments, '--list').returncode, 0, arguments)
+
+
+class Runs(unittest.TestCase):
+    def results(self, *arguments):
+        with tempfile.TemporaryDirectory() as folder:
+            data, page = pathlib.Path(folder) / 'r.json', pathlib.Path(folder) / 'r.html'
+            result = run(*arguments, *QUICK, '--json', str(data), '--html', str(page))
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            for line in result.stdout.splitlines():
+                if '/' not in line and ':' not in line:  # not a path, not a reason
+                    self.assertLessEqual(len(line), 80, line)
+            text = page.read_text(encoding='utf-8')
+            self.assertEqual(text.count('</script>'), 2)
+            self.assertNotIn('EVRISIM_BENCH_RESULTS', text)
+            self.assertNotRegex(text, 'src=|href=|@import|url\\(')
+            return json.loads(data.read_text(encoding='utf-8'))
+
+    def check_layers(self, results, least):
+        for suite in results['suites']:
+            self.assertTrue(suite['all_results_right'])
+            for layer in suite['layers']:
+                timed = [c for c in layer['contenders'] if 'median_ns' in c]
+                self.assertGreaterEqual(len(timed), least)
+                self.assertEqual(len([c for c in timed if c['chosen']]), 1, layer['name'])
+                for c in timed:
+                    self.assertGreater(c['median_ns'], 0)
+                    if c['role'] != 'yardstick':
+                        self.assertIn(c['check']['outcome'], ('identical', 'within tolerance'))
+                names = [c['name'] for c in timed]
+                self.assertEqual(len(names), len(set(names)))
+
+    def test_variants(self):
+        for layout in 'nhwc', 'nchw':
+            results = self.results('--filter', 'lenet|depth', '--layout', layout,
+                                   '--math', 'exact')
+            self.check_layers(results, least=2)
+            for layer in results['suites'][0]['layers']:
+                for c in layer['contenders']:
+                    self.assertEqual(c['check']['outcome'], 'identical', c['name'])
+
+    def test_peers(self):
+        for layout in 'nhwc', 'nchw':
+            for epilogue in 'none', 'bias', 'bias-relu':
+                self.check_layers(
+                    self.results('--compare', 'peers', '--filter', 'lenet|depth', '--layout',
+                                 layout, '--epilogue', epilogue), least=1)
+
+    def test_peers_on_hard_shapes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'hard.csv'
+            path.write_text('\n'.join([
+                CONV,
+                'grouped,2,2,6,9,8,10,3,2,2,1,1,1,1,0,0,1,1',
+                'dilated,1,1,3,13,12,7,3,3,1,1,2,3,2,2,3,3,2',
+                'multiplier,1,4,4,9,9,8,3,3,1,2,1,1,1,1,1,1,1',
+                'one_by_one_strided,3,1,5,7,7,4,1,1,2,2,1,1,0,0,0,0,1',
+                'one_by_one_grouped,1,3,9,5,5,6,1,1,1,1,1,1,0,0,0,0,1',
+                'asymmetric,1,1,4,8,8,4,3,3,2,2,1,1,0,1,0,1,1']) + '\n', encoding='utf-8')
+            for layout, threads in ('nhwc', '1'), ('nchw', '1'), ('nhwc', '2'):
+                self.check_layers(
+                    self.results('--suite', str(path), '--compare', 'peers', '--layout',
+                                 layout, '--threads', threads), least=1)
+
+    def test_pooling_and_activations(self):
+        for layout in 'nhwc', 'nchw':
+            self.check_layers(self.results('--suite', 'pooling', '--compare', 'peers', '--filter',
+                                           'lenet|mnist|inception|avg_5x5|min|global',
+                                           '--layout', layout), least=2)
+        self.check_layers(self.results('--suite', 'activations', '--compare', 'peers',
+                                       '--filter', '64x56x56|small'), least=2)
+        self.check_layers(self.results('--suite', 'activations', '--math', 'exact',
+                                       '--filter', 'small'), least=2)
+
+    def test_peaks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            data = pathlib.Path(folder) / 'r.json'
+            result = run('--filter', 'lenet', '--rounds', '1', '--json', str(data))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            results = json.loads(data.read_text(encoding='utf-8'))
+            for peak in results['machine']['fma_peak']:
+                self.assertGreater(peak['gflops'], 0)
+            self.assertIn('memory', [c['level'] for c in results['machine']['copy']])
+            for c in results['suites'][0]['layers'][0]['contenders']:
+                self.assertGreater(c['fraction_of_fma_peak'], 0)
+
+    @unittest.skipUnless(FAULT, 'without OpenBLAS there is nothing to break')
+    def test_wrong_result_is_loud(self):
+        with tempfile.TemporaryDirectory() as folder:
+            data = pathlib.Path(folder) / 'r.json'
+            result = run('--compare', 'peers', '--filter', 'lenet', *QUICK, '--json', str(data),
+                         LD_PRELOAD=FAULT)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn('MISMATCH: OpenBLAS on lenet5_c1', result.stdout)
+            self.assertIn('WRONG', result.stdout)
+            suite = json.loads(data.read_text(encoding='utf-8'))['suites'][0]
+            self.assertFalse(suite['all_results_right'])
+            wrong = [c for c in suite['layers'][0]['contenders'] if c['name'] == 'OpenBLAS'][0]
+            self.assertEqual(wrong['check']['outcome'], 'MISMATCH')
+            self.assertNotIn('median_ns', wrong)  # what is wrong is not timed
+
+    def test_list(self):
+        self.assertIn('resnet50', run('--list').stdout)
+        self.assertIn('lenet5_c1', run('--list', '--suite', 'lessons').stdout)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,71 @@
+// A layer made ready to run: its buffers, its size in operations and bytes, and what a right
+// answer is.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "suite.h"
+
+namespace evr_bench {
+
+// Floats on a cache line boundary. Some peers read a few elements past the end, as their headers
+// state, so a line more than asked for is there.
+class Buffer {
+public:
+  Buffer() = default;
+  explicit Buffer(int64_t count);
+
+  float *data() { return memory_.get(); }
+  const float *data() const { return memory_.get(); }
+  int64_t count() const { return count_; }
+  void fill(float value);
+  void fill_random(uint64_t seed); // uniform in [-1, 1)
+
+private:
+  struct Free {
+    void operator()(float *memory) const { std::free(memory); }
+  };
+  std::unique_ptr<float, Free> memory_;
+  int64_t count_ = 0;
+};
+
+enum class Epilogue { none, bias, bias_relu };
+
+struct Workload {
+  Layer layer;
+  Buffer x, weights, bias, y;
+  bool has_bias = false;
+  int64_t out_height = 0, out_width = 0;
+  double flop = 0;  // two for each multiply-add of a convolution; 0 where only bytes count
+  double bytes = 0; // each tensor read or written once: the least that any method moves
+
+  // The weight from input channel i of its group to output channel o.
+  float weight(int64_t o, int64_t i, int64_t kernel_row, int64_t kernel_column) const;
+};
+
+// Allocates and fills the buffers. The layout and epilogue are those that all contenders get.
+Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue, uint64_t seed);
+
+// How one result compares with the reference's.
+struct Check {
+  enum class Outcome { not_checked, identical, within, mismatch };
+  Outcome outcome = Outcome::not_checked;
+  double largest_error = 0;  // largest |difference| / root mean square of the reference
+  double relative_error = 0; // ||difference|| / ||reference||
+  std::string detail;        // where it goes wrong, for a mismatch
+};
+
+const char *outcome_name(Check::Outcome outcome);
+
+// The tolerance for everything that need not have the reference's bits. Float32 sums in any order
+// stay ten times below it on all suites; bfloat16 or TF32 arithmetic, or one wrong tap, do not.
+constexpr double largest_error_allowed = 1e-4;
+constexpr double relative_error_allowed = 1e-5;
+
+// Compares y with the reference: bit for bit, or within the tolerance.
+Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit);
+
+} // namespace evr_bench
