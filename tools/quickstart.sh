@@ -23,6 +23,9 @@ setup_begin "$build/logs"
 setup_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
 configure_and_compile "$build" || exit 1
 
+# The programs find the library by their own place, for which the loader needs /proc; a bare chroot
+# has none.
+export LD_LIBRARY_PATH=$build/kernels${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 results=$build/quickstart
 mkdir -p "$results"
 echo

@@ -7,10 +7,13 @@ tests_failed=0
 run_tests() {
   local name=$1 build=$2 start=$SECONDS status=0
   shift 2
+  rm -f "$build/meson-logs/testlog-$name"*
   printf 'Testing %s ... ' "$name"
   meson test -C "$build" --no-rebuild --logbase "testlog-$name" --print-errorlogs "$@" \
     >"$logs/test-$name.log" 2>&1 </dev/null || status=$?
-  test_logs+=("$build/meson-logs/testlog-$name.json")
+  # With --wrapper meson adds the wrapper's name to that of the log.
+  local log=("$build/meson-logs/testlog-$name"*.json)
+  test_logs+=("${log[0]}")
   if [ "$status" -eq 0 ]; then
     echo "done ($((SECONDS - start)) s)"
   else
