@@ -20,10 +20,10 @@ END_TEST
 START_TEST(statuses_have_names) {
   static const char *const names[] = {
       "EVR_OK",          "EVR_INVALID_ARGUMENT", "EVR_OVERFLOW",     "EVR_OVERLAP",
-      "EVR_UNSUPPORTED", "EVR_UNKNOWN_NAME",     "EVR_OUT_OF_MEMORY"};
-  for (int i = 0; i < 7; i++)
+      "EVR_UNSUPPORTED", "EVR_UNKNOWN_NAME",     "EVR_OUT_OF_MEMORY", "EVR_FILE_ERROR"};
+  for (int i = 0; i < 8; i++)
     ck_assert_str_eq(evr_status_name((evr_status)i), names[i]);
-  ck_assert_str_eq(evr_status_name((evr_status)7), "unknown status");
+  ck_assert_str_eq(evr_status_name((evr_status)8), "unknown status");
   ck_assert_str_eq(evr_status_name((evr_status)-1), "unknown status");
 }
 END_TEST

@@ -3,6 +3,7 @@
 #define EVRISIM_EVRISIM_H
 
 #include "activation.h"
+#include "choices.h"
 #include "conv2d.h"
 #include "cpu.h"
 #include "dense.h"

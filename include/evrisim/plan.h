@@ -14,6 +14,17 @@ typedef enum evr_math {
   EVR_MATH_EXACT = 1     /**< the reference's bits on every instruction set, any thread count */
 } evr_math;
 
+/** How much a plan may spend on its choice of a variant. */
+typedef enum evr_effort {
+  EVR_ESTIMATE = 0, /**< compare estimated costs; nothing is run */
+  EVR_MEASURE = 1   /**< time the promising variants on memory of the plan's own, which takes some
+                         milliseconds; where there is only one method for each instruction set
+                         (pooling, activations, softmax, padding), the same as EVR_ESTIMATE */
+} evr_effort;
+
+/** Measured choices, see choices.h. */
+typedef struct evr_choices evr_choices;
+
 /** Where the library gets memory: plans, and workspaces that the caller does not give.
  *  Both functions NULL: the C library. Calls may come from any thread that makes or executes a
  *  plan, but never from inside a parallel region. */
@@ -46,18 +57,21 @@ typedef struct evr_plan_options {
                             gives. Few are used where the work is small. */
   evr_allocator allocator;
   evr_thread_pool thread_pool;
+  evr_effort effort;   /**< not used where a variant is forced */
+  evr_choices *choices; /**< looked in before any other choice (but a forced one), and added to by
+                             EVR_MEASURE; NULL: none. Read and written only during the call. */
 } evr_plan_options;
 
 /** All defaults. */
 #define EVR_PLAN_OPTIONS_INIT \
-  { EVR_MATH_STANDARD, NULL, EVR_ISA_ANY, 0, { NULL, NULL, NULL }, { NULL, NULL } }
+  { EVR_MATH_STANDARD, NULL, EVR_ISA_ANY, 0, { NULL, NULL, NULL }, { NULL, NULL }, EVR_ESTIMATE, NULL }
 
 /** One line of an answer to "which variants are there for this descriptor, and why not?" */
 typedef struct evr_variant_report {
   const char *name;    /**< static storage */
   evr_isa isa;         /**< level needed */
   bool accepted;       /**< can serve this descriptor with these options on this machine */
-  bool chosen;         /**< a plan made now would use it */
+  bool chosen;         /**< a plan made now would use it, unless it measured */
   double cost;         /**< estimated time in nanoseconds, where accepted; for ordering only */
   char reason[160];    /**< why it is refused; "" where accepted */
 } evr_variant_report;

@@ -58,7 +58,7 @@ evr_status evr_activation_plan_create(const evr_activation_desc *desc,
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_ACTIVATION, &settings, &problem, &variant));
+  EVR_TRY(evr_choose(EVR_OP_ACTIVATION, &settings, &problem, NULL, &variant));
   evr_activation_plan *made = evr_allocate(&settings.allocator, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
@@ -107,5 +107,5 @@ evr_status evr_activation_list_variants(const evr_activation_desc *desc,
   evr_activation_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_ACTIVATION, &settings, &problem, list, capacity, count);
+  return evr_list_variants(EVR_OP_ACTIVATION, &settings, &problem, NULL, list, capacity, count);
 }

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "conv/problem.h"
+#include "conv/trial.h"
 #include "pool/problem.h"
 
 /* A checked descriptor: the convolution, and what condenses its output. */
@@ -73,7 +74,7 @@ static evr_status choose_pool(const trio *t, const evr_settings *settings,
   if (!t->pooled) return EVR_OK;
   evr_settings lenient = *settings;
   lenient.variant_is_option = false;
-  return evr_choose(EVR_OP_POOL2D, &lenient, &t->pool, chosen);
+  return evr_choose(EVR_OP_POOL2D, &lenient, &t->pool, NULL, chosen);
 }
 
 evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_options *options,
@@ -84,7 +85,7 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &t, &settings));
   const evr_variant *variant, *pool_variant;
-  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &variant));
+  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
   const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t.conv) : 0;
@@ -223,5 +224,5 @@ evr_status evr_conv2d_list_variants(const evr_conv2d_desc *desc, const evr_plan_
   trio t;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &t, &settings));
-  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, list, capacity, count);
+  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, list, capacity, count);
 }

@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/check.h"
+#include "core/choices.h"
 #include "core/cpu.h"
 #include "core/environment.h"
 #include "core/memory.h"
 #include "core/status.h"
+#include "evrisim/version.h"
 
 #define MOST_THREADS 4096
 
@@ -35,11 +38,17 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   result = evr_check_allocator(&o->allocator);
   if (result != EVR_OK) return result;
 
+  if (o->effort != EVR_ESTIMATE && o->effort != EVR_MEASURE)
+    return evr_fail(EVR_INVALID_ARGUMENT, "options.effort is %d, which is no evr_effort",
+                    (int)o->effort);
+
   *settings = (evr_settings){.math = o->math,
                              .max_isa = evr_cpu()->isa,
                              .isa_limit = "this CPU",
                              .allocator = o->allocator,
-                             .pool = o->thread_pool};
+                             .pool = o->thread_pool,
+                             .effort = o->effort,
+                             .choices = o->choices};
   if (o->max_isa != EVR_ISA_ANY && o->max_isa < settings->max_isa) {
     settings->max_isa = o->max_isa;
     settings->isa_limit = "options.max_isa";
@@ -131,11 +140,90 @@ static const evr_variant *cheapest(evr_operation operation, const evr_settings *
   return best;
 }
 
+/* Variants whose estimate is worse than the best by this factor are not worth timing. */
+#define PROMISING 4.0
+/* Every promising variant is timed so often, in turn, and its least time counts. */
+#define ROUNDS 3
+
+static bool promising(const evr_variant *variant, evr_operation operation,
+                      const evr_settings *settings, const void *problem, double least) {
+  char reason[EVR_REASON_SIZE];
+  return variant->operation == operation && usable(variant, settings, problem, reason) &&
+         variant->kernel->cost(problem) <= PROMISING * least;
+}
+
+static evr_status fastest(evr_operation operation, const evr_settings *settings,
+                          const void *problem, const evr_trial *trial,
+                          const evr_variant **chosen) {
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  char reason[EVR_REASON_SIZE];
+  *chosen = cheapest(operation, settings, problem, NULL, reason);
+  const double least = (*chosen)->kernel->cost(problem);
+  double best = 0.0;
+  for (int round = 0; round < ROUNDS; round++)
+    for (size_t i = 0; i < rows; i++) {
+      if (!promising(&registry[i], operation, settings, problem, least)) continue;
+      double nanoseconds;
+      EVR_TRY(evr_trial_time(trial, &registry[i], problem, &settings->allocator, &nanoseconds));
+      if (best == 0.0 || nanoseconds < best) {
+        best = nanoseconds;
+        *chosen = &registry[i];
+      }
+    }
+  return EVR_OK;
+}
+
+static void make_key(evr_operation operation, const evr_settings *settings,
+                     const evr_problem *problem, const evr_trial *trial,
+                     char key[EVR_CHOICE_KEY_SIZE]) {
+  char description[EVR_CHOICE_KEY_SIZE / 2];
+  trial->describe(problem, description, sizeof description);
+  snprintf(key, EVR_CHOICE_KEY_SIZE, "%s|%s|%s|%s|math %d|threads %d|%s", EVR_VERSION_STRING,
+           evr_cpu()->model, evr_isa_name(settings->max_isa), evr_operation_name(operation),
+           (int)settings->math, problem->parallel.threads, description);
+}
+
+/* A kept choice is worth nothing when it names a variant that this build lacks or that no longer
+ * accepts the problem. */
+static const evr_variant *kept_choice(evr_operation operation, const evr_settings *settings,
+                                      const void *problem, const char *key) {
+  char name[EVR_CHOICE_NAME_SIZE], reason[EVR_REASON_SIZE];
+  if (!evr_choices_find(settings->choices, key, name)) return NULL;
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++)
+    if (registry[i].operation == operation && strcmp(registry[i].name, name) == 0 &&
+        usable(&registry[i], settings, problem, reason))
+      return &registry[i];
+  return NULL;
+}
+
+/* The choice that is kept, or that is found by timing. *chosen stays NULL where there is neither. */
+static evr_status choose_by_trial(evr_operation operation, const evr_settings *settings,
+                                  const void *problem, const evr_trial *trial,
+                                  const evr_variant **chosen) {
+  char key[EVR_CHOICE_KEY_SIZE];
+  if (settings->choices != NULL) {
+    make_key(operation, settings, problem, trial, key);
+    *chosen = kept_choice(operation, settings, problem, key);
+    if (*chosen != NULL) return EVR_OK;
+  }
+  if (settings->effort != EVR_MEASURE) return EVR_OK;
+  EVR_TRY(fastest(operation, settings, problem, trial, chosen));
+  if (settings->choices == NULL) return EVR_OK;
+  return evr_choices_add(settings->choices, key, (*chosen)->name);
+}
+
 evr_status evr_choose(evr_operation operation, const evr_settings *settings, const void *problem,
-                      const evr_variant **chosen) {
+                      const evr_trial *trial, const evr_variant **chosen) {
   const char *forced;
-  const evr_status result = check_forced(operation, settings, &forced);
-  if (result != EVR_OK) return result;
+  EVR_TRY(check_forced(operation, settings, &forced));
+  *chosen = NULL;
+  if (forced == NULL && trial != NULL) {
+    EVR_TRY(choose_by_trial(operation, settings, problem, trial, chosen));
+    if (*chosen != NULL) return EVR_OK;
+  }
   char reason[EVR_REASON_SIZE] = "";
   *chosen = cheapest(operation, settings, problem, forced, reason);
   if (*chosen == NULL)
@@ -146,8 +234,8 @@ evr_status evr_choose(evr_operation operation, const evr_settings *settings, con
 }
 
 evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
-                             const void *problem, evr_variant_report *list, size_t capacity,
-                             size_t *count) {
+                             const void *problem, const evr_trial *trial,
+                             evr_variant_report *list, size_t capacity, size_t *count) {
   if (count == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "count is NULL");
   if (list == NULL && capacity > 0)
     return evr_fail(EVR_INVALID_ARGUMENT, "list is NULL while capacity is %zu", capacity);
@@ -155,7 +243,13 @@ evr_status evr_list_variants(evr_operation operation, const evr_settings *settin
   const evr_status result = check_forced(operation, settings, &forced);
   if (result != EVR_OK) return result;
   char reason[EVR_REASON_SIZE];
-  const evr_variant *chosen = cheapest(operation, settings, problem, forced, reason);
+  const evr_variant *chosen = NULL;
+  if (forced == NULL && trial != NULL && settings->choices != NULL) {
+    char key[EVR_CHOICE_KEY_SIZE];
+    make_key(operation, settings, problem, trial, key);
+    chosen = kept_choice(operation, settings, problem, key);
+  }
+  if (chosen == NULL) chosen = cheapest(operation, settings, problem, forced, reason);
   size_t rows, written = 0, found = 0;
   const evr_variant *registry = evr_registry(&rows);
   for (size_t i = 0; i < rows; i++) {

@@ -3,6 +3,7 @@
 #define EVR_CORE_CHOOSE_H
 
 #include "core/registry.h"
+#include "core/trial.h"
 
 /* Options and environment, checked and merged. */
 typedef struct evr_settings {
@@ -14,6 +15,8 @@ typedef struct evr_settings {
   int threads;            /* at least 1 */
   evr_allocator allocator;
   evr_thread_pool pool;
+  evr_effort effort;
+  evr_choices *choices;   /* or NULL */
   char environment_variant[64];
 } evr_settings;
 
@@ -28,13 +31,15 @@ void evr_problem_init(evr_problem *problem, const evr_settings *settings, double
 /* Whether name is the variant's name or its family. */
 bool evr_variant_is_called(const evr_variant *variant, const char *name);
 
-/* The accepted variant of least cost, or the forced one. problem is the operation's own type. */
+/* The forced variant; or the one that settings.choices names; or with EVR_MEASURE the fastest; or
+ * the accepted variant of least cost. problem is the operation's own type. trial NULL: the operation
+ * has nothing to time. */
 evr_status evr_choose(evr_operation operation, const evr_settings *settings, const void *problem,
-                      const evr_variant **chosen);
+                      const evr_trial *trial, const evr_variant **chosen);
 
-/* The answer of ..._list_variants. */
+/* The answer of ..._list_variants; nothing is timed for it. trial as for evr_choose. */
 evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
-                             const void *problem, evr_variant_report *list, size_t capacity,
-                             size_t *count);
+                             const void *problem, const evr_trial *trial,
+                             evr_variant_report *list, size_t capacity, size_t *count);
 
 #endif

@@ -24,6 +24,7 @@ const char *evr_status_name(evr_status status) {
     case EVR_UNSUPPORTED: return "EVR_UNSUPPORTED";
     case EVR_UNKNOWN_NAME: return "EVR_UNKNOWN_NAME";
     case EVR_OUT_OF_MEMORY: return "EVR_OUT_OF_MEMORY";
+    case EVR_FILE_ERROR: return "EVR_FILE_ERROR";
   }
   return "unknown status";
 }

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "dense/problem.h"
+#include "dense/trial.h"
 
 struct evr_dense_plan {
   evr_dense_problem problem;
@@ -30,7 +31,7 @@ evr_status evr_dense_plan_create(const evr_dense_desc *desc, const evr_plan_opti
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_DENSE, &settings, &problem, &variant));
+  EVR_TRY(evr_choose(EVR_OP_DENSE, &settings, &problem, &evr_dense_trial, &variant));
   const evr_kernel *kernel = variant->kernel;
   const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&problem) : 0;
   if (evr_size_sum(packed, EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
@@ -141,5 +142,5 @@ evr_status evr_dense_list_variants(const evr_dense_desc *desc, const evr_plan_op
   evr_dense_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_DENSE, &settings, &problem, list, capacity, count);
+  return evr_list_variants(EVR_OP_DENSE, &settings, &problem, &evr_dense_trial, list, capacity, count);
 }

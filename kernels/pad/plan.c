@@ -36,7 +36,7 @@ evr_status evr_pad2d_plan_create(const evr_pad2d_desc *desc, const evr_plan_opti
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_PAD2D, &settings, &problem, &variant));
+  EVR_TRY(evr_choose(EVR_OP_PAD2D, &settings, &problem, NULL, &variant));
   evr_pad2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
@@ -84,5 +84,5 @@ evr_status evr_pad2d_list_variants(const evr_pad2d_desc *desc, const evr_plan_op
   evr_pad2d_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_PAD2D, &settings, &problem, list, capacity, count);
+  return evr_list_variants(EVR_OP_PAD2D, &settings, &problem, NULL, list, capacity, count);
 }

@@ -37,7 +37,7 @@ evr_status evr_pool2d_plan_create(const evr_pool2d_desc *desc, const evr_plan_op
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_POOL2D, &settings, &problem, &variant));
+  EVR_TRY(evr_choose(EVR_OP_POOL2D, &settings, &problem, NULL, &variant));
   evr_pool2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
@@ -100,5 +100,5 @@ evr_status evr_pool2d_list_variants(const evr_pool2d_desc *desc, const evr_plan_
   evr_pool2d_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_POOL2D, &settings, &problem, list, capacity, count);
+  return evr_list_variants(EVR_OP_POOL2D, &settings, &problem, NULL, list, capacity, count);
 }

@@ -48,7 +48,7 @@ evr_status evr_softmax_plan_create(const evr_softmax_desc *desc, const evr_plan_
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
-  EVR_TRY(evr_choose(EVR_OP_SOFTMAX, &settings, &problem, &variant));
+  EVR_TRY(evr_choose(EVR_OP_SOFTMAX, &settings, &problem, NULL, &variant));
   evr_softmax_plan *made = evr_allocate(&settings.allocator, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
@@ -96,5 +96,5 @@ evr_status evr_softmax_list_variants(const evr_softmax_desc *desc, const evr_pla
   evr_softmax_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_SOFTMAX, &settings, &problem, list, capacity, count);
+  return evr_list_variants(EVR_OP_SOFTMAX, &settings, &problem, NULL, list, capacity, count);
 }

@@ -1,0 +1,35 @@
+#include "conv/trial.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "conv/problem.h"
+
+static void describe(const void *problem, char *text, size_t size) {
+  const evr_conv2d_desc *d = &((const evr_conv2d_problem *)problem)->desc;
+  snprintf(text, size,
+           "batch %" PRId64 " groups %" PRId64 " in %" PRId64 "x%" PRId64 "x%" PRId64
+           " out %" PRId64 " kernel %" PRId64 "x%" PRId64 " stride %" PRId64 "x%" PRId64
+           " dilation %" PRId64 "x%" PRId64 " pads %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
+           " mode %d %s activation %d",
+           d->batch, d->groups, d->in_channels, d->in_height, d->in_width, d->out_channels,
+           d->kernel_height, d->kernel_width, d->stride_height, d->stride_width,
+           d->dilation_height, d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left,
+           d->pad_right, (int)d->pad_mode, d->layout == EVR_NHWC ? "NHWC" : "NCHW",
+           (int)d->activation.kind);
+}
+
+static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y) {
+  const evr_conv2d_problem *p = problem;
+  *x = p->sizes.x_count;
+  *weights = p->sizes.weights_count;
+  *y = p->sizes.y_count;
+}
+
+static void execute(const evr_kernel *kernel, const void *problem, const evr_trial_buffers *b) {
+  const evr_conv2d_call call = {
+      .x = b->x, .weights = b->weights, .packed = b->packed, .y = b->y, .workspace = b->workspace};
+  kernel->forward(problem, &call);
+}
+
+const evr_trial evr_conv2d_trial = {describe, count, execute};
