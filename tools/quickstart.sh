@@ -21,7 +21,7 @@ done
 build=$root/build
 setup_begin "$build/logs"
 setup_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
-configure_and_compile "$build" || exit 1
+configure_and_compile "$build" "${whole_build[@]}" || exit 1
 
 # The programs find the library by their own place, for which the loader needs /proc; a bare chroot
 # has none.
