@@ -44,7 +44,7 @@ if [ "$(uname -m)" = x86_64 ]; then
   # same binaries must choose other variants, and give the same bits. An emulator is slow, so the
   # walks over all variants take one case in 16.
   EVR_TEST_SCALE=16 run_tests no-avx "$build" --wrapper "qemu-x86_64 -cpu Nehalem" --timeout-multiplier 10 \
-    --no-suite examples --no-suite install --no-suite docs --no-suite bench
+    --no-suite examples --no-suite install --no-suite reference --no-suite bench
 fi
 
 if [ -n "$log_list" ]; then
