@@ -38,35 +38,46 @@ EVR_INLINE vf evr_elu(vf x, vf alpha) {
   return vf_select(vf_lt(x, vf_zero()), vf_mul(alpha, less_one), x);
 }
 
-/* Below 5/8 an odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one
- * by one with the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
-EVR_INLINE vf evr_tanh(vf x) {
+/* tanh(size + size_low) for 0 <= size <= 10 in two pieces, the second much the smaller. Below 5/8 an
+ * odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one by one with
+ * the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
+EVR_INLINE vf evr_tanh_pieces(vf size, vf size_low, vf *low) {
   const vf one = vf_set1(1.0f), two = vf_set1(2.0f);
-  const vf size = vf_smaller(vf_set1(10.0f), vf_abs(x));
   const vf square = vf_mul(size, size);
   vf p = vf_set1(-0x1.750ccap-8f);
   p = vf_fma(p, square, vf_set1(0x1.51f8ccp-6f));
   p = vf_fma(p, square, vf_set1(-0x1.b835a4p-5f));
   p = vf_fma(p, square, vf_set1(0x1.1106f6p-3f));
   p = vf_fma(p, square, vf_set1(-0x1.555532p-2f));
-  const vf small = vf_fma(vf_mul(size, square), p, size);
+  /* The derivative of tanh is near 1 - x^2 there. */
+  const vf slope = vf_fnma(square, size_low, size_low);
+  const vf small_low = vf_fma(vf_mul(size, square), p, slope);
   vf n;
-  const vf r = evr_exp_reduce(vf_add(size, size), &n);
+  const vf r = vf_fma(two, size_low, evr_exp_reduce(vf_add(size, size), &n));
   const vf power = vf_scale(vf_add(one, evr_exp_less_one(r)), n);
-  const vf large = vf_sub(one, vf_div(two, vf_add(one, power)));
-  return vf_copysign(vf_select(vf_lt(size, vf_set1(0.625f)), small, large), x);
+  const vf large_low = vf_div(vf_set1(-2.0f), vf_add(one, power));
+  const vm is_small = vf_lt(size, vf_set1(0.625f));
+  *low = vf_select(is_small, small_low, large_low);
+  return vf_select(is_small, size, one);
 }
 
-/* 1.7159 tanh(2x/3). What 2x/3 loses to rounding comes back through the derivative 1 - tanh^2. */
+EVR_INLINE vf evr_tanh(vf x) {
+  vf low;
+  const vf high = evr_tanh_pieces(vf_smaller(vf_set1(10.0f), vf_abs(x)), vf_zero(), &low);
+  return vf_copysign(vf_add(high, low), x);
+}
+
+/* 1.7159 tanh(2x/3), both constants in two pieces. */
 EVR_INLINE vf evr_scaled_tanh(vf x) {
   const vf two_thirds = vf_set1(0x1.555556p-1f), two_thirds_low = vf_set1(-0x1.555556p-26f);
   const vf scale = vf_set1(0x1.b74538p+0f), scale_low = vf_set1(0x1.de69aep-25f);
-  const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
-  const vf high = vf_mul(from, two_thirds);
-  const vf low = vf_fma(from, two_thirds_low, vf_fma(from, two_thirds, vf_neg(high)));
-  const vf t = evr_tanh(high);
-  const vf tanh = vf_fma(low, vf_fnma(t, t, vf_set1(1.0f)), t);
-  return vf_copysign(vf_fma(tanh, scale, vf_mul(tanh, scale_low)), x);
+  const vf from = vf_smaller(vf_set1(15.0f), vf_abs(x));
+  const vf size = vf_mul(from, two_thirds);
+  const vf size_low = vf_fma(from, two_thirds_low, vf_fma(from, two_thirds, vf_neg(size)));
+  vf low;
+  const vf high = evr_tanh_pieces(size, size_low, &low);
+  const vf result = vf_fma(scale, high, vf_fma(scale, low, vf_mul(scale_low, high)));
+  return vf_copysign(result, x);
 }
 
 /* x sigmoid(u + low) = x e^(u + low) / (1 + e^(u + low)) for -120 <= u <= 0 and a small low. The
@@ -155,9 +166,9 @@ EVR_INLINE vf evr_gelu_tanh(vf x) {
   return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
 }
 
-/* Any of them. Kernels that unroll should store first and call evr_activation_apply (apply.h) on
- * what they stored: inlined here are all twelve. */
-EVR_INLINE vf evr_activate(const evr_activation *activation, vf x) {
+/* Any of them. All twelve are inlined here: a kernel that unrolls should store first and call
+ * evr_activation_apply (apply.h) on what it stored. */
+EVR_INLINE vf vf_activate(const evr_activation *activation, vf x) {
   switch (activation->kind) {
     case EVR_IDENTITY: return x;
     case EVR_RELU: return evr_relu(x);
