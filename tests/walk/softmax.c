@@ -59,8 +59,8 @@ static void against_oracle(walk *w, const evr_softmax_desc *d, test_values value
     const int64_t start =
         d->layout == EVR_NHWC ? i * d->channels : i / pixels * d->channels * pixels + i % pixels;
     double most = -(double)INFINITY, sum = 0.0;
-    for (int64_t k = 0; k < d->channels; k++)
-      most = fmax(most, (double)x[start + k * step]);
+    for (int64_t k = 0; k < d->channels; k++) /* gcc 12 for aarch64 crashes on fmax here */
+      if ((double)x[start + k * step] > most) most = (double)x[start + k * step];
     for (int64_t k = 0; k < d->channels; k++)
       sum += exp((double)x[start + k * step] - most);
     for (int64_t k = 0; k < d->channels; k++) {
