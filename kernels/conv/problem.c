@@ -73,6 +73,8 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
 
   *problem = (evr_conv2d_problem){.desc = *d};
   problem->desc.pool.kind = EVR_POOL_NONE;
+  /* One channel in and out is the same in both layouts; planes are what kernels do better there. */
+  if (d->in_channels == 1 && d->out_channels == 1) problem->desc.layout = EVR_NCHW;
   problem->group_in = d->in_channels / d->groups;
   problem->group_out = d->out_channels / d->groups;
   evr_conv2d_sizes *s = &problem->sizes;
