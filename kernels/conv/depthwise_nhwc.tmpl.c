@@ -1,28 +1,34 @@
 /* Depthwise convolution, NHWC: lanes run over channels.
  *
  * A task is a chunk of output rows, a strip of output columns and a block of channels, cut so that
- * the input rows that successive output rows share stay in L1. Tiles that touch no padding read the
- * image as rows, the others through pointers. With a channel multiplier, or fewer channels than
- * lanes, rows are first copied into scratch: padded, and each channel repeated. */
-#include "activation/apply.h"
+ * the input rows that successive output rows share stay in L1. Its inner tiles read the image as
+ * rows, those that touch padding through pointers. With a channel multiplier, fewer channels than
+ * lanes, or pixels so far apart that they evict each other, the task goes over copies of its input rows:
+ * padded, and each channel repeated. */
 #include "conv/depthwise.h"
 #include "conv/depthwise_tile.h"
 #include "core/checked.h"
+#include "core/cpu.h"
 
-/* Of input rows that a task keeps coming back to: most of the smallest L1 that is about. */
-#define WINDOW_BYTES 20480
-#define BLOCK_CHANNELS 128
+/* What a task keeps in the smallest L1 that is about: the input under a row of windows. */
+#define WINDOW_BYTES 24576
+#define LEAST_BLOCK_BYTES 256
+#define MOST_BLOCK_BYTES 1024
+#define MOST_ROWS 64
 
 typedef struct cut {
   const evr_depthwise_kind *kind;
-  bool copied;                  /* input rows go through scratch */
-  int64_t stride;               /* across columns */
-  int64_t vectors, block, blocks; /* vectors of a pixel; most vectors of a block */
-  int64_t wide, tiles;          /* tiles of a row, of which so many are wide and come first */
-  int64_t strip, strips;        /* tiles of a strip */
-  int64_t rows, chunks;         /* output rows of a chunk */
-  int64_t columns;              /* input columns of a strip */
-  int64_t row_pixels;           /* pointers or offsets of one kernel row of a tile, at most */
+  bool copied;
+  int64_t stride;                 /* across columns */
+  int64_t vectors, blocks;        /* of a pixel; block b has vectors near b / blocks */
+  int64_t block;                  /* most vectors of a block */
+  int64_t wide, tiles;            /* tiles of a row, of which so many are wide and come first */
+  int64_t strip, strips;          /* tiles of a strip */
+  int64_t rows, chunks;           /* output rows of a chunk */
+  int64_t in_rows, in_columns;    /* padded input of a strip of a chunk, at most */
+  int64_t ring;                   /* rows of the copy, reused in turn */
+  int64_t copy_pitch;             /* floats of one column of the copy */
+  int64_t row_pixels;             /* pointers or offsets of one kernel row of a tile, at most */
   size_t rows_bytes, pixels_bytes, offsets_bytes, zero_bytes, copy_bytes;
 } cut;
 
@@ -51,51 +57,81 @@ static void cut_columns(cut *c, int64_t columns) {
   }
 }
 
-static size_t whole_lines(size_t bytes) {
+static size_t array_bytes(int64_t a, int64_t b, int64_t c, size_t element) {
+  const size_t count = evr_size_product(evr_size_product((size_t)a, (size_t)b), (size_t)c);
+  const size_t bytes = evr_size_product(count, element);
   return bytes > SIZE_MAX - 63 ? EVR_SIZE_TOO_LARGE : (bytes + 63) & ~(size_t)63;
 }
 
-static size_t array_bytes(int64_t a, int64_t b, int64_t c, size_t element) {
-  const size_t count = evr_size_product(evr_size_product((size_t)a, (size_t)b), (size_t)c);
-  return whole_lines(evr_size_product(count, element));
+static void cut_strips(cut *c, int64_t outputs) {
+  c->strips = evr_ceil_div(c->tiles, evr_max(outputs / EVR_DEPTHWISE_WIDE, 1));
+  c->strip = evr_ceil_div(c->tiles, c->strips);
+  c->strips = evr_ceil_div(c->tiles, c->strip);
+}
+
+/* Outputs whose windows fit in a number of pixels. */
+static int64_t windows_within(int64_t pixels, int64_t reach, int64_t stride) {
+  return pixels > reach ? (pixels - reach - 1) / stride + 1 : 1;
+}
+
+/* How many pixels of a tile fall on each way of the L1 sets that they can fall on, for pixels lie a
+ * power of two apart more often than not. Where lines hold several vectors, evicted lines come back
+ * for each. */
+static double crowding(const evr_conv2d_desc *d, int64_t stride) {
+  const int64_t line = 64, sets = 64, l1 = evr_cpu()->l1d_bytes;
+  const double ways = l1 > 0 ? (double)l1 / (double)(line * sets) : 8.0;
+  const int64_t pitch = d->in_channels * (int64_t)sizeof(float);
+  int64_t distinct = sets;
+  for (int64_t step = line * 2; step <= line * sets && pitch % step == 0; step *= 2) distinct /= 2;
+  const double columns = (double)((EVR_DEPTHWISE_WIDE - 1) * stride + d->kernel_width);
+  return columns * (double)d->kernel_height / ((double)distinct * ways);
 }
 
 static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
+  const int64_t height = p->sizes.conv_height, threads = p->common.parallel.threads;
+  const int64_t vertical_stride = evr_depthwise_stride(d->stride_height, height);
+  const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
+  const int64_t vertical_reach = (d->kernel_height - 1) * d->dilation_height;
   cut c = {0};
   c.stride = evr_depthwise_stride(d->stride_width, p->sizes.conv_width);
   c.kind = evr_depthwise_kinds;
-  while (c.kind->width != 0 &&
-         (d->dilation_width != 1 || c.kind->width != d->kernel_width || c.kind->stride != c.stride))
+  while (c.kind->kernel != 0 &&
+         (d->dilation_width != 1 || c.kind->kernel != d->kernel_width ||
+          c.kind->kernel != d->kernel_height || c.kind->stride != c.stride))
     c.kind++;
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
-  c.blocks = evr_ceil_div(c.vectors * EVR_LANES, BLOCK_CHANNELS);
-  c.block = evr_ceil_div(c.vectors, c.blocks);
-  c.copied = p->group_out > 1 || d->out_channels < EVR_LANES;
+  c.copied = p->group_out > 1 || d->out_channels < EVR_LANES ||
+             crowding(d, c.stride) > (EVR_LANES == 16 ? 3.0 : 1.5);
   cut_columns(&c, p->sizes.conv_width);
-
-  const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
-  const int64_t pixel_bytes = c.block * EVR_LANES * (int64_t)sizeof(float);
-  const int64_t fit = WINDOW_BYTES / pixel_bytes / d->kernel_height - reach - 1;
-  const int64_t outputs = fit > 0 ? fit / c.stride + 1 : 1;
-  c.strips = evr_ceil_div(c.tiles, evr_max(outputs / EVR_DEPTHWISE_WIDE, 1));
-  c.strip = evr_ceil_div(c.tiles, c.strips);
-  c.strips = evr_ceil_div(c.tiles, c.strip);
-  const int64_t widest = c.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
-  c.columns = (evr_min(c.strip * widest, tile_start(&c, c.tiles)) - 1) * c.stride + reach + 1;
-
-  const int64_t height = p->sizes.conv_height, threads = p->common.parallel.threads;
+  const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
+  const int64_t tile = (EVR_DEPTHWISE_WIDE - 1) * c.stride + reach + 1;
+  const int64_t most =
+      evr_max(evr_min(WINDOW_BYTES / tile / d->kernel_height, MOST_BLOCK_BYTES), LEAST_BLOCK_BYTES);
+  c.blocks = evr_ceil_div(c.vectors, most / vector_bytes);
+  c.block = evr_ceil_div(c.vectors, c.blocks);
+  const int64_t pixels = WINDOW_BYTES / (c.block * vector_bytes);
+  cut_strips(&c, windows_within(pixels / d->kernel_height, reach, c.stride));
   const int64_t tasks = d->batch * c.blocks * c.strips;
-  c.chunks = threads > 1 ? evr_min(evr_ceil_div(4 * threads, tasks), height) : 1;
+  const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, tasks) : 1;
+  c.chunks = evr_min(evr_max(evr_ceil_div(height, MOST_ROWS), wanted), height);
   c.rows = evr_ceil_div(height, c.chunks);
   c.chunks = evr_ceil_div(height, c.rows);
 
-  const evr_depthwise_tile shape = {.kernel_width = d->kernel_width, .stride = c.stride};
-  c.row_pixels = evr_depthwise_row_pixels(widest, c.kind->width, &shape);
-  c.rows_bytes = array_bytes(d->kernel_height, 1, 1, sizeof(float *) + 2 * sizeof(int64_t));
+  const int64_t widest = c.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
+  const int64_t covered = evr_min(c.strip * widest, tile_start(&c, c.tiles));
+  c.in_columns = (covered - 1) * c.stride + reach + 1;
+  c.in_rows = (c.rows - 1) * vertical_stride + vertical_reach + 1;
+  const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = c.stride};
+  c.row_pixels = evr_depthwise_row_pixels(widest, c.kind->kernel, &shape);
+  c.rows_bytes = array_bytes(c.in_rows, 1, 1, sizeof(float *));
   if (c.copied) {
-    c.offsets_bytes = array_bytes(c.columns, 1, 1, sizeof(int64_t));
-    c.copy_bytes = array_bytes(d->kernel_height, c.columns, c.block * EVR_LANES, sizeof(float));
+    c.offsets_bytes = array_bytes(c.in_columns, 1, 1, sizeof(int64_t));
+    /* An odd number of cache lines: columns must not evict each other. */
+    c.copy_pitch = evr_round_up(c.block * EVR_LANES, 16) / 16 * 16;
+    if (c.copy_pitch / 16 % 2 == 0) c.copy_pitch += 16;
+    c.ring = evr_min(vertical_reach + 1, c.in_rows);
+    c.copy_bytes = array_bytes(c.ring, c.in_columns, c.copy_pitch, sizeof(float));
   } else {
     c.pixels_bytes = array_bytes(d->kernel_height, c.row_pixels, 1, sizeof(float *));
     c.offsets_bytes = array_bytes(c.strip, c.row_pixels, 1, sizeof(int64_t));
@@ -134,12 +170,14 @@ void EVR_NAME(evr_depthwise_nhwc_pack)(const evr_conv2d_problem *p, const float 
   const int64_t lanes = evr_min(d->out_channels, EVR_LANES);
   for (int64_t v = 0; v < evr_ceil_div(d->out_channels, EVR_LANES); v++) {
     const float *in = weights + vector_start(p, v) * channel_step;
-    for (int64_t tap = 0; tap < taps; tap++, in += tap_step, packed += EVR_LANES) {
+    for (int64_t tap = 0; tap < taps; tap++, packed += EVR_LANES) {
+      const float *first = in + tap * tap_step;
       if (channel_step == 1) {
-        vf_store(packed, vf_load_n(in, lanes));
+        vf_store(packed, vf_load_n(first, lanes));
         continue;
       }
-      for (int64_t i = 0; i < EVR_LANES; i++) packed[i] = i < lanes ? in[i * channel_step] : 0.0f;
+      for (int64_t i = 0; i < EVR_LANES; i++)
+        packed[i] = i < lanes ? first[i * channel_step] : 0.0f;
     }
   }
 }
@@ -150,25 +188,26 @@ typedef struct job {
   cut c;
 } job;
 
-/* One task's view: a block of channels of some tiles of some rows. */
-typedef struct strip_work {
+/* One task's view. */
+typedef struct task_view {
   const evr_conv2d_problem *p;
   const evr_conv2d_call *call;
   const cut *c;
   int64_t image;
-  int64_t first_channel, channels;  /* of the output */
+  int64_t first_row, end_row;       /* of the output */
+  int64_t first_channel;            /* likewise */
   int64_t first_tile, end_tile;
   int64_t inner_tile, outer_tile;   /* tiles in between touch no padding at their sides */
-  evr_depthwise_tile tile;
+  int64_t inner_row, outer_row;     /* output rows in between touch no row of zeros */
+  evr_depthwise_work work;          /* what all its rectangles share */
   /* Scratch of this thread. */
-  const float **rows;   /* [kh], NULL: zeros */
-  int64_t *copy_row;    /* [kh]: which row of the padded image a copy holds, -1 for none */
-  int64_t *copy_use;    /* [kh]: the output row that last used it */
+  const float **rows;   /* [in_rows], NULL: zeros */
   const float **pixels;
   int64_t *offsets;     /* of input columns from the row's start, -1: zero */
-  float *zeros, *copies;
-} strip_work;
+  float *zeros, *copy;
+} task_view;
 
+/* Of a column of the padded image from its row's start; -1: zero. */
 static int64_t column_offset(const evr_conv2d_desc *d, int64_t padded_column) {
   const int64_t end = d->pad_left + d->in_width + d->pad_right;
   const int64_t iw = padded_column < end ? evr_source_pixel(padded_column - d->pad_left,
@@ -177,170 +216,174 @@ static int64_t column_offset(const evr_conv2d_desc *d, int64_t padded_column) {
   return iw < 0 ? -1 : iw * d->in_channels;
 }
 
-/* Offsets of the pixels that each tile reads from one row. */
-static void find_offsets(const strip_work *w) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const cut *c = w->c;
-  if (c->copied) {
-    const int64_t first = tile_start(c, w->first_tile) * c->stride;
-    for (int64_t column = 0; column < c->columns; column++)
-      w->offsets[column] = column_offset(d, first + column);
-    return;
+/* Rows of the image under the chunk's windows, and which outputs touch a row of zeros. */
+static void find_rows(task_view *t) {
+  const evr_conv2d_desc *d = &t->p->desc;
+  const int64_t rows = (t->end_row - t->first_row - 1) * t->work.row_step +
+                       (d->kernel_height - 1) * d->dilation_height + 1;
+  const int64_t row_floats = d->in_width * d->in_channels;
+  const float *x = t->call->x + t->image * d->in_height * row_floats;
+  for (int64_t i = 0; i < rows; i++) {
+    const int64_t row = t->first_row * t->work.row_step + i - d->pad_top;
+    const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
+    t->rows[i] = ih < 0 ? NULL : x + ih * row_floats;
   }
-  for (int64_t tile = w->first_tile; tile < w->end_tile; tile++) {
-    if (tile >= w->inner_tile && tile < w->outer_tile && d->pad_mode != EVR_PAD_ZERO) continue;
-    int64_t *out = w->offsets + (tile - w->first_tile) * c->row_pixels;
-    const int64_t columns = tile_columns(c, tile), first = tile_start(c, tile) * c->stride;
-    if (c->kind->width > 0) {
-      for (int64_t i = 0; i < (columns - 1) * c->stride + c->kind->width; i++)
-        *out++ = column_offset(d, first + i);
-      continue;
-    }
-    const int64_t real = evr_min(columns, w->p->sizes.conv_width - tile_start(c, tile));
-    for (int64_t kw = 0; kw < d->kernel_width; kw++)
-      for (int64_t t = 0; t < columns; t++)
-        *out++ = t < real ? column_offset(d, first + t * c->stride + kw * d->dilation_width) : -1;
-  }
-}
-
-/* Copies the strip's columns of one row, padded, each channel as often as it has outputs. */
-static void copy_row(const strip_work *w, const float *row, float *out) {
-  const int64_t multiplier = w->p->group_out, pitch = w->tile.x_pitch;
-  const int64_t first = w->first_channel / multiplier, begun = w->first_channel % multiplier;
-  for (int64_t column = 0; column < w->c->columns; column++, out += pitch) {
-    int64_t channel = 0;
-    if (row != NULL && w->offsets[column] >= 0) {
-      const float *x = row + w->offsets[column] + first;
-      for (int64_t repeat = begun; channel < w->channels; x++, repeat = 0)
-        for (; repeat < multiplier && channel < w->channels; repeat++) out[channel++] = *x;
-    }
-    for (; channel < pitch; channel++) out[channel] = 0.0f;
-  }
-}
-
-/* Finds the rows under the windows of one output row; says whether one of them is all zeros. */
-static bool find_rows(const strip_work *w, int64_t oh) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const float *x = w->call->x + w->image * d->in_height * d->in_width * d->in_channels;
-  bool zeros = false;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    const int64_t ih =
-        evr_source_pixel(oh * d->stride_height - d->pad_top + kh * d->dilation_height,
-                         d->in_height, d->pad_mode);
-    w->rows[kh] = ih < 0 ? NULL : x + ih * d->in_width * d->in_channels;
-    zeros = zeros || ih < 0;
-  }
-  return zeros;
-}
-
-/* Replaces rows by their copies, of which those of the last output row still serve. */
-static void copy_rows(const strip_work *w, int64_t oh) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const int64_t height = d->kernel_height, size = w->c->columns * w->tile.x_pitch;
-  const int64_t first = oh * d->stride_height, step = d->dilation_height;
-  for (int64_t i = 0; i < height; i++) {
-    const int64_t ahead = w->copy_row[i] - first;
-    if (ahead >= 0 && ahead % step == 0 && ahead / step < height) w->copy_use[i] = oh;
-  }
-  for (int64_t kh = 0; kh < height; kh++) {
-    const int64_t wanted = first + kh * step;
-    int64_t i = 0;
-    while (i < height && w->copy_row[i] != wanted) i++;
-    if (i == height) {
-      for (i = 0; w->copy_use[i] == oh;) i++;
-      copy_row(w, w->rows[kh], w->copies + i * size);
-      w->copy_row[i] = wanted;
-      w->copy_use[i] = oh;
-    }
-    w->rows[kh] = w->copies + i * size;
-  }
-}
-
-static void point_at_pixels(const strip_work *w, int64_t tile) {
-  const int64_t count = evr_depthwise_row_pixels(tile_columns(w->c, tile), w->c->kind->width,
-                                                 &w->tile);
-  const int64_t *offsets = w->offsets + (tile - w->first_tile) * w->c->row_pixels;
-  const float **out = w->pixels;
-  for (int64_t kh = 0; kh < w->p->desc.kernel_height; kh++, out += count) {
-    const float *row = w->rows[kh];
-    if (row != NULL) {
-      row += w->first_channel;
-      for (int64_t i = 0; i < count; i++) out[i] = offsets[i] < 0 ? w->zeros : row + offsets[i];
-    } else {
-      for (int64_t i = 0; i < count; i++) out[i] = w->zeros;
-    }
-  }
-}
-
-/* Runs tiles of one width that lie side by side. */
-static void run_tiles(const strip_work *w, int64_t oh, int64_t tile, int64_t tiles, bool pointers) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const cut *c = w->c;
-  const int64_t width = w->p->sizes.conv_width, ow = tile_start(c, tile);
-  const int64_t at = ((w->image * w->p->sizes.conv_height + oh) * width + ow) * d->out_channels +
-                     w->first_channel;
-  evr_depthwise_tile t = w->tile;
-  t.y = w->call->y + at;
-  if (w->call->residual != NULL) t.residual = w->call->residual + at;
-  t.tiles = tiles;
-  t.columns = evr_min(tile_columns(c, tile), width - ow);
-  if (c->copied)
-    t.x_start = (ow - tile_start(c, w->first_tile)) * c->stride * t.x_pitch;
-  else
-    t.x_start = (ow * c->stride - d->pad_left) * t.x_pitch + w->first_channel;
-  if (pointers) point_at_pixels(w, tile);
-  c->kind->run[tile < c->wide][pointers](&t);
-}
-
-static void run_row(const strip_work *w, int64_t oh, bool zeros) {
-  const cut *c = w->c;
-  const int64_t width = w->p->sizes.conv_width;
-  int64_t tile = w->first_tile;
-  while (tile < w->end_tile) {
-    int64_t tiles = 1;
-    const bool inner = tile >= w->inner_tile && tile < w->outer_tile && !zeros;
-    if (inner || c->copied) {
-      /* Go on to the end of this width, but for a last tile with columns to spare. */
-      int64_t end = c->copied ? w->end_tile : w->outer_tile;
-      if (tile < c->wide) end = evr_min(end, c->wide);
-      tiles = end - tile;
-      if (tiles > 1 && tile_start(c, end - 1) + tile_columns(c, end - 1) > width) tiles--;
-    }
-    run_tiles(w, oh, tile, tiles, !inner && !c->copied);
-    tile += tiles;
-  }
-}
-
-static void activate_row(const strip_work *w, int64_t oh) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const int64_t width = w->p->sizes.conv_width, ow = tile_start(w->c, w->first_tile);
-  const int64_t columns = evr_min(tile_start(w->c, w->end_tile), width) - ow;
-  float *y = w->call->y +
-             ((w->image * w->p->sizes.conv_height + oh) * width + ow) * d->out_channels +
-             w->first_channel;
-  if (w->channels == d->out_channels) {
-    EVR_NAME(evr_activation_apply)(&d->activation, y, y, columns * w->channels);
-    return;
-  }
-  for (int64_t i = 0; i < columns; i++, y += d->out_channels)
-    EVR_NAME(evr_activation_apply)(&d->activation, y, y, w->channels);
+  t->inner_row = t->first_row;
+  t->outer_row = t->end_row;
+  if (d->pad_mode != EVR_PAD_ZERO) return;
+  while (t->inner_row < t->end_row && t->inner_row * t->work.row_step < d->pad_top) t->inner_row++;
+  while (t->outer_row > t->inner_row &&
+         (t->outer_row - 1) * t->work.row_step + (d->kernel_height - 1) * d->dilation_height >=
+             d->pad_top + d->in_height)
+    t->outer_row--;
 }
 
 /* The tiles of the strip whose columns and windows all lie in the image. */
-static void find_inner_tiles(strip_work *w) {
-  const evr_conv2d_desc *d = &w->p->desc;
-  const cut *c = w->c;
+static void find_inner_tiles(task_view *t) {
+  const evr_conv2d_desc *d = &t->p->desc;
+  const cut *c = t->c;
   const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
-  int64_t tile = w->first_tile;
-  while (tile < w->end_tile && tile_start(c, tile) * c->stride < d->pad_left) tile++;
-  w->inner_tile = tile;
-  for (; tile < w->end_tile; tile++) {
+  int64_t tile = t->first_tile;
+  while (tile < t->end_tile && tile_start(c, tile) * c->stride < d->pad_left) tile++;
+  t->inner_tile = tile;
+  for (; tile < t->end_tile; tile++) {
     const int64_t end = tile_start(c, tile) + tile_columns(c, tile);
-    if (end > w->p->sizes.conv_width ||
+    if (end > t->p->sizes.conv_width ||
         (end - 1) * c->stride + reach >= d->pad_left + d->in_width)
       break;
   }
-  w->outer_tile = tile;
+  t->outer_tile = tile;
+}
+
+/* Offsets of the pixels that each tile reads from one row. */
+static void find_tile_offsets(const task_view *t) {
+  const evr_conv2d_desc *d = &t->p->desc;
+  const cut *c = t->c;
+  for (int64_t tile = t->first_tile; tile < t->end_tile; tile++) {
+    int64_t *out = t->offsets + (tile - t->first_tile) * c->row_pixels;
+    const int64_t columns = tile_columns(c, tile), first = tile_start(c, tile) * c->stride;
+    if (c->kind->kernel > 0) {
+      for (int64_t i = 0; i < (columns - 1) * c->stride + c->kind->kernel; i++)
+        *out++ = column_offset(d, first + i);
+      continue;
+    }
+    const int64_t real = evr_min(columns, t->p->sizes.conv_width - tile_start(c, tile));
+    for (int64_t kw = 0; kw < d->kernel_width; kw++)
+      for (int64_t i = 0; i < columns; i++)
+        *out++ = i < real ? column_offset(d, first + i * c->stride + kw * d->dilation_width) : -1;
+  }
+}
+
+static void point_at_pixels(const task_view *t, int64_t oh, int64_t tile) {
+  const int64_t count = evr_depthwise_row_pixels(tile_columns(t->c, tile), t->c->kind->kernel,
+                                                 &t->work);
+  const int64_t *offsets = t->offsets + (tile - t->first_tile) * t->c->row_pixels;
+  const float *const *rows = t->rows + (oh - t->first_row) * t->work.row_step;
+  const float **out = t->pixels;
+  for (int64_t kh = 0; kh < t->p->desc.kernel_height; kh++, out += count) {
+    const float *row = rows[kh * t->work.tap_step];
+    if (row != NULL) {
+      row += t->first_channel;
+      for (int64_t i = 0; i < count; i++) out[i] = offsets[i] < 0 ? t->zeros : row + offsets[i];
+    } else {
+      for (int64_t i = 0; i < count; i++) out[i] = t->zeros;
+    }
+  }
+}
+
+/* Runs a rectangle of rows and of tiles of one width. */
+static void run(const task_view *t, int64_t row, int64_t end_row, int64_t tile, int64_t end_tile,
+                bool pointers) {
+  if (row >= end_row || tile >= end_tile) return;
+  const evr_conv2d_desc *d = &t->p->desc;
+  const cut *c = t->c;
+  const int64_t width = t->p->sizes.conv_width, ow = tile_start(c, tile);
+  const int64_t at = ((t->image * t->p->sizes.conv_height + row) * width + ow) * d->out_channels +
+                     t->first_channel;
+  evr_depthwise_work work = t->work;
+  work.y += at;
+  if (work.residual != NULL) work.residual += at;
+  work.rows = t->rows + (row - t->first_row) * work.row_step;
+  work.out_rows = end_row - row;
+  work.columns = evr_min(tile_start(c, end_tile), width) - ow;
+  if (c->copied)
+    work.x_start = (ow - tile_start(c, t->first_tile)) * c->stride * work.x_pitch;
+  else
+    work.x_start = (ow * c->stride - d->pad_left) * work.x_pitch + t->first_channel;
+  c->kind->run[tile < c->wide][pointers](&work);
+}
+
+static void run_through_pointers(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
+                                 int64_t end_tile) {
+  for (; row < end_row; row++)
+    for (int64_t i = tile; i < end_tile; i++) {
+      point_at_pixels(t, row, i);
+      run(t, row, row + 1, i, i + 1, true);
+    }
+}
+
+static void run_strip(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
+                      int64_t end_tile) {
+  const int64_t wide = evr_max(evr_min(t->c->wide, end_tile), tile);
+  run(t, row, end_row, tile, wide, false);
+  run(t, row, end_row, wide, end_tile, false);
+}
+
+/* Each channel of one pixel as often as it has outputs. */
+static void repeat_channels(const task_view *t, const float *pixel, float *out) {
+  const int64_t multiplier = t->p->group_out;
+  const int64_t channels = t->work.last_channel + t->work.lanes;
+  const float *x = pixel + t->first_channel / multiplier;
+  int64_t c = 0, end = multiplier - t->first_channel % multiplier;
+  for (; c < channels; x++, end += multiplier)
+    for (; c < evr_min(end, channels); c++) out[c] = *x;
+  for (; c < EVR_LANES; c++) out[c] = 0.0f;
+}
+
+/* One row of the copy; row NULL: zeros. */
+static void copy_row(const task_view *t, const float *row, int64_t columns, float *out) {
+  const int64_t last = t->work.last_channel, lanes = t->work.lanes, pitch = t->work.x_pitch;
+  const int64_t *const offsets = t->offsets;
+  const bool plain = t->p->group_out == 1 && lanes == EVR_LANES;
+  const int64_t first = t->first_channel;
+  for (int64_t i = 0; i < columns; i++, out += pitch) {
+    if (row == NULL || offsets[i] < 0) {
+      for (int64_t c = 0; c < last; c += EVR_LANES) vf_store(out + c, vf_zero());
+      vf_store(out + last, vf_zero());
+    } else if (plain) {
+      const float *x = row + offsets[i] + first;
+      for (int64_t c = 0; c < last; c += EVR_LANES) vf_store(out + c, vf_load(x + c));
+      vf_store(out + last, vf_load(x + last));
+    } else if (t->p->group_out == 1) {
+      vf_store(out, vf_load_n(row + offsets[i], lanes));
+    } else {
+      repeat_channels(t, row + offsets[i], out);
+    }
+  }
+}
+
+/* Runs every row of the strip on copies of its input rows. */
+static void run_on_copies(const task_view *t) {
+  const evr_conv2d_desc *d = &t->p->desc;
+  const cut *c = t->c;
+  const int64_t first = tile_start(c, t->first_tile) * c->stride;
+  const int64_t columns =
+      (tile_start(c, t->end_tile) - 1) * c->stride + (d->kernel_width - 1) * d->dilation_width + 1 -
+      first;
+  for (int64_t column = 0; column < columns; column++)
+    t->offsets[column] = column_offset(d, first + column);
+  int64_t copied = 0;
+  for (int64_t oh = t->first_row; oh < t->end_row; oh++) {
+    const int64_t end = (oh - t->first_row) * t->work.row_step +
+                        (d->kernel_height - 1) * d->dilation_height + 1;
+    for (; copied < end; copied++) {
+      float *const to = t->copy + copied % c->ring * c->in_columns * c->copy_pitch;
+      const float *row = t->rows[copied];
+      t->rows[copied] = to;
+      copy_row(t, row, columns, to);
+    }
+    run_strip(t, oh, oh + 1, t->first_tile, t->end_tile);
+  }
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
@@ -353,54 +396,57 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t chunk = task / c->blocks / c->strips % c->chunks;
   const int64_t first_vector = block * c->vectors / c->blocks;
   const int64_t vectors = (block + 1) * c->vectors / c->blocks - first_vector;
-  const int64_t last_channel = vector_start(p, first_vector + vectors - 1);
+  const int64_t first_channel = vector_start(p, first_vector);
   char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
-  strip_work w = {.p = p, .call = j->call, .c = c};
-  w.image = task / c->blocks / c->strips / c->chunks;
-  w.first_channel = vector_start(p, first_vector);
-  const int64_t lanes = evr_min(d->out_channels, EVR_LANES);
-  w.channels = last_channel + lanes - w.first_channel;
-  w.first_tile = strip * c->strip;
-  w.end_tile = evr_min(w.first_tile + c->strip, c->tiles);
-  w.rows = (const float **)(void *)scratch;
-  w.copy_row = (int64_t *)(void *)(scratch + (size_t)d->kernel_height * sizeof(float *));
-  w.copy_use = w.copy_row + d->kernel_height;
+  task_view t = {.p = p, .call = j->call, .c = c};
+  t.image = task / c->blocks / c->strips / c->chunks;
+  t.first_row = chunk * c->rows;
+  t.end_row = evr_min(t.first_row + c->rows, p->sizes.conv_height);
+  t.first_channel = first_channel;
+  t.first_tile = strip * c->strip;
+  t.end_tile = evr_min(t.first_tile + c->strip, c->tiles);
+  t.rows = (const float **)(void *)scratch;
   scratch += c->rows_bytes;
-  w.pixels = (const float **)(void *)scratch;
+  t.pixels = (const float **)(void *)scratch;
   scratch += c->pixels_bytes;
-  w.offsets = (int64_t *)(void *)scratch;
+  t.offsets = (int64_t *)(void *)scratch;
   scratch += c->offsets_bytes;
-  w.zeros = (float *)(void *)scratch;
-  w.copies = w.zeros; /* a task has one or the other */
+  t.zeros = (float *)(void *)scratch;
+  t.copy = t.zeros; /* a task has one or the other */
   const float *packed = j->call->packed;
-  w.tile = (evr_depthwise_tile){
+  t.work = (evr_depthwise_work){
       .kernel_height = d->kernel_height,
       .kernel_width = d->kernel_width,
       .stride = c->stride,
       .dilation = d->dilation_width,
       .weights = packed + first_vector * EVR_LANES * p->depth,
       .vectors = vectors,
-      .last_channel = last_channel - w.first_channel,
-      .lanes = lanes,
-      .bias = j->call->bias != NULL ? j->call->bias + w.first_channel : NULL,
-      .relu = d->activation.kind == EVR_RELU,
+      .last_channel = vector_start(p, first_vector + vectors - 1) - first_channel,
+      .lanes = evr_min(d->out_channels, EVR_LANES),
+      .bias = j->call->bias != NULL ? j->call->bias + first_channel : NULL,
+      .activation = &d->activation,
+      .row_step = evr_depthwise_stride(d->stride_height, p->sizes.conv_height),
+      .tap_step = d->dilation_height,
+      .x_pitch = c->copied ? c->copy_pitch : d->in_channels,
+      .pixels = t.pixels,
+      .y = j->call->y,
+      .residual = j->call->residual,
+      .y_row = p->sizes.conv_width * d->out_channels,
       .y_pitch = d->out_channels,
-      .rows = w.rows,
-      .x_pitch = c->copied ? vectors * EVR_LANES : d->in_channels,
-      .pixels = w.pixels,
   };
-  memset(w.zeros, 0, c->zero_bytes);
-  for (int64_t i = 0; i < d->kernel_height; i++) w.copy_row[i] = w.copy_use[i] = -1;
-  find_inner_tiles(&w);
-  find_offsets(&w);
-
-  const int64_t end = evr_min((chunk + 1) * c->rows, p->sizes.conv_height);
-  for (int64_t oh = chunk * c->rows; oh < end; oh++) {
-    const bool zeros = find_rows(&w, oh);
-    if (c->copied) copy_rows(&w, oh);
-    run_row(&w, oh, zeros);
-    if (!evr_depthwise_activates(d->activation.kind)) activate_row(&w, oh);
+  find_rows(&t);
+  if (c->copied) {
+    run_on_copies(&t);
+    return;
   }
+  memset(t.zeros, 0, c->zero_bytes);
+  find_inner_tiles(&t);
+  find_tile_offsets(&t);
+  run_through_pointers(&t, t.first_row, t.inner_row, t.first_tile, t.end_tile);
+  run_through_pointers(&t, t.inner_row, t.outer_row, t.first_tile, t.inner_tile);
+  run_strip(&t, t.inner_row, t.outer_row, t.inner_tile, t.outer_tile);
+  run_through_pointers(&t, t.inner_row, t.outer_row, t.outer_tile, t.end_tile);
+  run_through_pointers(&t, t.outer_row, t.end_row, t.first_tile, t.end_tile);
 }
 
 void EVR_NAME(evr_depthwise_nhwc_forward)(const evr_conv2d_problem *p,
