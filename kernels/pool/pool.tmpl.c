@@ -1,13 +1,14 @@
 /* Pooling in the vocabulary of simd.h: with channels in the lanes (NHWC), or output columns. */
+#include "pool/blocks.h"
 #include "pool/channels.h"
-#include "pool/rows.h"
+#include "pool/strips.h"
 
 /* A task is about this many floats of input: small enough to share out, large enough that its
  * set-up is nothing. */
 #define TASK_FLOATS 32768
 
 /* How an operation is cut into tasks: bands of output rows of each image, or of several; and blocks
- * of channels, or strips of columns within a task. An image is what has pixels of channels (NHWC),
+ * of channels, strips of columns, or blocks of planes within a task. An image is what has pixels of channels (NHWC),
  * or a plane whose pixels are single floats (NCHW). */
 typedef struct work {
   const evr_pool2d_problem *problem;
@@ -17,7 +18,8 @@ typedef struct work {
   int64_t pixel; /* floats */
   int64_t bands, band_rows;
   int64_t blocks, block_channels;
-  int64_t strip_rows, strip_columns;
+  evr_strip_shape strip;
+  bool global; /* one window that is the plane */
 } work;
 
 static void channels_task(void *argument, int64_t task, int slot) {
@@ -62,7 +64,6 @@ static void strips_task(void *argument, int64_t task, int slot) {
   (void)slot;
   const work *w = argument;
   const evr_pool2d_sizes *s = &w->problem->sizes;
-  const evr_pool_kind kind = w->problem->desc.window.kind;
   const int64_t plane_in = w->vertical.in * w->horizontal.in * w->pixel;
   const int64_t plane_out = s->out_height * s->out_width * w->pixel;
   const int64_t first = task / w->bands * w->task_images;
@@ -74,17 +75,15 @@ static void strips_task(void *argument, int64_t task, int slot) {
   strip.vertical = w->vertical;
   strip.horizontal = w->horizontal;
   strip.pixel = w->pixel;
-  strip.rows = w->strip_rows;
-  for (int64_t column = 0; column < s->out_width; column += w->strip_columns) {
-    evr_strip_begin(&strip, column, evr_min(w->strip_columns, s->out_width - column));
+  strip.band_rows = w->strip.band_rows;
+  for (int64_t column = 0; column < s->out_width; column += w->strip.columns) {
+    evr_strip_begin(&strip, column, evr_min(w->strip.columns, s->out_width - column));
     for (int64_t image = first; image < last; image++) {
       const float *x = w->call->x + image * plane_in;
       float *y = w->call->y + image * plane_out;
       int32_t *indices =
           w->call->indices != NULL ? w->call->indices + image * plane_out : NULL;
-      (kind == EVR_POOL_AVERAGE ? evr_strip_average
-       : kind == EVR_POOL_MAX   ? evr_strip_max
-                                : evr_strip_min)(&strip, x, y, indices, begin, end);
+      evr_strip_run(&strip, x, y, indices, begin, end);
     }
   }
 }
@@ -100,22 +99,57 @@ static void run_strips(work *w) {
     bands = evr_min(s->out_height, evr_max(1, plane_floats / TASK_FLOATS));
   w->band_rows = evr_ceil_div(s->out_height, bands);
   w->bands = evr_ceil_div(s->out_height, w->band_rows);
-  /* Fewer rows of taps at a time where their strip would be short. */
-  w->strip_rows = evr_min(w->vertical.kernel, EVR_STRIP_ROWS);
-  const int64_t wanted = evr_min(s->out_width, evr_max(1, 4 * EVR_LANES / w->pixel));
-  while (w->strip_rows > 1 &&
-         evr_strip_columns(&w->horizontal, w->strip_rows, w->pixel) < wanted)
-    w->strip_rows /= 2;
-  w->strip_columns = evr_strip_columns(&w->horizontal, w->strip_rows, w->pixel);
   evr_parallel_for(&w->problem->common.parallel,
                    evr_ceil_div(w->images, w->task_images) * w->bands, strips_task, w);
 }
 
 /* Whether output columns are the better lanes: they are where pixels are single floats, or runs of a
  * few that are neighbours from window to window. */
-static bool wants_strips(const work *w) {
-  if (!evr_strip_fits(&w->horizontal, w->pixel)) return false;
-  return w->pixel == 1 || (w->horizontal.stride == 1 && w->pixel < EVR_LANES);
+static bool wants_strips(work *w) {
+  const evr_pool2d_sizes *s = &w->problem->sizes;
+  const bool better = w->pixel == 1 || (w->horizontal.stride == 1 && w->pixel < EVR_LANES);
+  return better && evr_strip_plan(&w->vertical, &w->horizontal, w->pixel, s->out_height,
+                                  s->out_width, &w->strip);
+}
+
+static void blocks_task(void *argument, int64_t task, int slot) {
+  (void)slot;
+  const work *w = argument;
+  const evr_pool2d_sizes *s = &w->problem->sizes;
+  const int64_t in = w->vertical.in * w->horizontal.in, out = s->out_height * s->out_width;
+  const int64_t last = evr_min(w->images, (task + 1) * w->task_images);
+  for (int64_t image = task * w->task_images; image < last; image += EVR_LANES) {
+    const evr_block b = {
+        .x = w->call->x + image * in,
+        .y = w->call->y + image * out,
+        .indices = w->call->indices != NULL ? w->call->indices + image * out : NULL,
+        .planes = evr_min(EVR_LANES, last - image),
+        .in = in,
+        .out = out};
+    if (w->global)
+      evr_block_run_global(w->problem->desc.window.kind, &b);
+    else
+      evr_block_run(w->problem, &w->vertical, &w->horizontal, &b);
+  }
+}
+
+static void run_blocks(work *w) {
+  const int64_t plane = w->vertical.in * w->horizontal.in;
+  w->task_images = evr_round_up(evr_max(1, TASK_FLOATS / plane), EVR_LANES);
+  evr_parallel_for(&w->problem->common.parallel, evr_ceil_div(w->images, w->task_images),
+                   blocks_task, w);
+}
+
+/* Whether planes are the better lanes. */
+static bool wants_blocks(work *w) {
+  if (EVR_LANES == 1 || w->pixel > 1) return false;
+  const evr_axis *v = &w->vertical, *h = &w->horizontal;
+  w->global = v->kernel == v->in && h->kernel == h->in && v->dilation == 1 && h->dilation == 1 &&
+              v->before + v->after + h->before + h->after == 0;
+  if (w->global) return true;
+  const evr_pool2d_sizes *s = &w->problem->sizes;
+  return w->images > EVR_LANES / 2 && v->in * h->in <= EVR_BLOCK_PIXELS &&
+         s->out_height * s->out_width <= EVR_BLOCK_PIXELS;
 }
 
 static void forward(const void *problem, const void *arguments) {
@@ -128,7 +162,9 @@ static void forward(const void *problem, const void *arguments) {
             .horizontal = evr_horizontal_axis(p),
             .images = nhwc ? d->batch : d->batch * d->channels,
             .pixel = nhwc ? d->channels : 1};
-  if (wants_strips(&w))
+  if (wants_blocks(&w))
+    run_blocks(&w);
+  else if (wants_strips(&w))
     run_strips(&w);
   else
     run_channels(&w);
