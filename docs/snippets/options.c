@@ -39,6 +39,25 @@ static void list(const evr_conv2d_desc *desc, const evr_plan_options *options) {
   EXPECT(count > 0 && count <= 32);
 }
 
+/* Choices that were measured in an earlier run are used again; new ones are added to the file. */
+static void measure(const evr_conv2d_desc *desc, const char *path) {
+  evr_choices *choices;
+  if (evr_choices_create(NULL, &choices) != EVR_OK) return;
+  if (evr_choices_load(choices, path) != EVR_OK)
+    fprintf(stderr, "starting anew: %s\n", evr_last_error());
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.effort = EVR_MEASURE;
+  options.choices = choices;
+  evr_conv2d_plan *plan;
+  if (evr_conv2d_plan_create(desc, &options, &plan) == EVR_OK) {
+    printf("fastest here: %s\n", evr_conv2d_plan_variant(plan));
+    evr_conv2d_plan_destroy(plan);
+  }
+  if (evr_choices_save(choices, path) != EVR_OK) fprintf(stderr, "%s\n", evr_last_error());
+  EXPECT(evr_choices_count(choices) == 1);
+  evr_choices_destroy(choices);
+}
+
 static void report_cpu(void) {
   char text[2048];
   if (evr_cpu_report(text, sizeof text) == EVR_OK) fputs(text, stdout);
@@ -88,6 +107,9 @@ int main(void) {
   const evr_conv2d_desc desc = layer();
   choose(&desc);
   list(&desc, NULL);
+  measure(&desc, "snippet-choices.txt");
+  measure(&desc, "snippet-choices.txt"); /* from the file */
+  EXPECT(remove("snippet-choices.txt") == 0);
   report_cpu();
   fail(desc);
   static float x[56 * 56 * 64], weights[9 * 64 * 64], y[54 * 54 * 64];

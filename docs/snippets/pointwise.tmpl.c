@@ -87,7 +87,7 @@ static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   const int64_t channels = p->desc.out_channels;
   const double filled = (double)channels / (double)evr_round_up(channels, EVR_LANES);
-  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 1.5 * EVR_LANES) + 100.0;
+  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 1.5 * EVR_LANES) + 300.0;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_pointwise) = {

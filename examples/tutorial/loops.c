@@ -35,8 +35,8 @@ void four_loops(const layer *l, const buffers *b) {
 
 /* y[oc] += pixel * weights[oc] for all channels: neighbours in memory, in both arrays. Never inlined,
  * so that steps 2 to 4 run the same instructions and differ in nothing but their order. */
-__attribute__((noinline)) static void add_scaled_row(float pixel, const float *restrict weights, float *restrict y,
-                           int64_t channels) {
+__attribute__((noinline)) static void add_scaled_row(float pixel, const float *restrict weights,
+                                                     float *restrict y, int64_t channels) {
   for (int64_t oc = 0; oc < channels; oc++) y[oc] += pixel * weights[oc];
 }
 
@@ -81,7 +81,7 @@ void im2col_naive(const layer *l, const buffers *b) {
 
 /* ---- Step 4: the product in small blocks --------------------------------------------------------- */
 
-enum { BLOCK = 8 };
+enum { BLOCK = 8 }; /* terms of a sum */
 
 /* One row of c, BLOCK terms of each sum at a time: c is loaded and stored once for all of them. */
 static void add_block_of_rows(const float *a, const float *restrict b, float *restrict c,
