@@ -1,11 +1,11 @@
 /* The public calls of convolution: check, choose, then hand over to the variant. */
+#include "conv/problem.h"
+#include "conv/trial.h"
 #include "core/check.h"
 #include "core/checked.h"
 #include "core/choose.h"
 #include "core/memory.h"
 #include "core/status.h"
-#include "conv/problem.h"
-#include "conv/trial.h"
 #include "pool/problem.h"
 
 /* A checked descriptor: the convolution, and what condenses its output. */
@@ -13,7 +13,7 @@ typedef struct trio {
   evr_conv2d_problem conv;
   evr_pool2d_problem pool; /* unused where pooled is false */
   bool pooled;
-  evr_conv2d_sizes sizes;  /* of the whole: y is the pooled output */
+  evr_conv2d_sizes sizes; /* of the whole: y is the pooled output */
 } trio;
 
 struct evr_conv2d_plan {
@@ -176,11 +176,8 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
   }
   /* Feature map, packed weights, scratch: those of the three that there are. */
   char *workspace = bytes > 0 ? evr_align(own != NULL ? own : a->workspace) : NULL;
-  evr_conv2d_call call = {.x = a->x,
-                          .weights = a->weights,
-                          .bias = a->bias,
-                          .residual = a->residual,
-                          .y = a->y};
+  evr_conv2d_call call = {
+      .x = a->x, .weights = a->weights, .bias = a->bias, .residual = a->residual, .y = a->y};
   if (plan->trio.pooled) {
     call.y = (float *)(void *)workspace;
     workspace += plan->map_bytes;
@@ -224,5 +221,6 @@ evr_status evr_conv2d_list_variants(const evr_conv2d_desc *desc, const evr_plan_
   trio t;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &t, &settings));
-  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, list, capacity, count);
+  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, list, capacity,
+                           count);
 }

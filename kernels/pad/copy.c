@@ -71,9 +71,8 @@ static void forward(const void *problem, const void *arguments) {
 /* About 10 bytes a nanosecond, and some arithmetic for each row. */
 static double cost(const void *problem) {
   const evr_pad2d_problem *p = problem;
-  const double rows_of_planes =
-      (double)p->desc.batch * (double)p->sizes.out_height *
-      (p->desc.layout == EVR_NCHW ? (double)p->desc.channels : 1.0);
+  const double rows_of_planes = (double)p->desc.batch * (double)p->sizes.out_height *
+                                (p->desc.layout == EVR_NCHW ? (double)p->desc.channels : 1.0);
   return 0.4 * (double)p->sizes.y_count + 10.0 * rows_of_planes + 50.0;
 }
 

@@ -89,8 +89,8 @@ EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t 
   if (at == channels) return;
   /* The last channels: once more with some that are done, so that the vector is whole. */
   if (at > 0)
-    evr_condense_vectors(kind, indexed, 1, EVR_LANES, rows, columns, patch, channels - EVR_LANES,
-                         y, indices);
+    evr_condense_vectors(kind, indexed, 1, EVR_LANES, rows, columns, patch, channels - EVR_LANES, y,
+                         indices);
   else
     evr_condense_vectors(kind, indexed, 1, channels, rows, columns, patch, 0, y, indices);
 }

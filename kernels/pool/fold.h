@@ -56,8 +56,7 @@ EVR_INLINE void evr_fold_pixel(evr_pool_kind kind, bool indexed, evr_fold *f, vf
     f->value = evr_fold_extreme(kind, pixel, f->value);
     f->nan = vm_or(f->nan, vf_is_nan(pixel));
   } else {
-    const vm better =
-        kind == EVR_POOL_MAX ? vf_gt(pixel, f->value) : vf_lt(pixel, f->value);
+    const vm better = kind == EVR_POOL_MAX ? vf_gt(pixel, f->value) : vf_lt(pixel, f->value);
     const vm first_nan = vm_andnot(vf_is_nan(pixel), vf_is_nan(f->value));
     const vm wins = vm_or(better, first_nan);
     f->value = vf_select(wins, pixel, f->value);

@@ -8,8 +8,8 @@
 #define TASK_FLOATS 32768
 
 /* How an operation is cut into tasks: bands of output rows of each image, or of several; and blocks
- * of channels, strips of columns, or blocks of planes within a task. An image is what has pixels of channels (NHWC),
- * or a plane whose pixels are single floats (NCHW). */
+ * of channels, strips of columns, or blocks of planes within a task. An image is what has pixels of
+ * channels (NHWC), or a plane whose pixels are single floats (NCHW). */
 typedef struct work {
   const evr_pool2d_problem *problem;
   const evr_pool2d_call *call;
@@ -81,8 +81,7 @@ static void strips_task(void *argument, int64_t task, int slot) {
     for (int64_t image = first; image < last; image++) {
       const float *x = w->call->x + image * plane_in;
       float *y = w->call->y + image * plane_out;
-      int32_t *indices =
-          w->call->indices != NULL ? w->call->indices + image * plane_out : NULL;
+      int32_t *indices = w->call->indices != NULL ? w->call->indices + image * plane_out : NULL;
       evr_strip_run(&strip, x, y, indices, begin, end);
     }
   }
@@ -99,12 +98,12 @@ static void run_strips(work *w) {
     bands = evr_min(s->out_height, evr_max(1, plane_floats / TASK_FLOATS));
   w->band_rows = evr_ceil_div(s->out_height, bands);
   w->bands = evr_ceil_div(s->out_height, w->band_rows);
-  evr_parallel_for(&w->problem->common.parallel,
-                   evr_ceil_div(w->images, w->task_images) * w->bands, strips_task, w);
+  evr_parallel_for(&w->problem->common.parallel, evr_ceil_div(w->images, w->task_images) * w->bands,
+                   strips_task, w);
 }
 
-/* Whether output columns are the better lanes: they are where pixels are single floats, or runs of a
- * few that are neighbours from window to window. */
+/* Whether output columns are the better lanes: they are where pixels are single floats, or runs of
+ * a few that are neighbours from window to window. */
 static bool wants_strips(work *w) {
   const evr_pool2d_sizes *s = &w->problem->sizes;
   const bool better = w->pixel == 1 || (w->horizontal.stride == 1 && w->pixel < EVR_LANES);

@@ -100,10 +100,10 @@ evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d
   evr_pool2d_sizes s;
   const evr_window rows = vertical_window(&d), columns = horizontal_window(&d);
   int64_t padded_height, padded_width, padded_count;
-  EVR_TRY(count_windows(&names->vertical, &rows, d.window.ceil_mode, &s.out_height,
-                        &padded_height));
-  EVR_TRY(count_windows(&names->horizontal, &columns, d.window.ceil_mode, &s.out_width,
-                        &padded_width));
+  EVR_TRY(
+      count_windows(&names->vertical, &rows, d.window.ceil_mode, &s.out_height, &padded_height));
+  EVR_TRY(
+      count_windows(&names->horizontal, &columns, d.window.ceil_mode, &s.out_width, &padded_width));
   EVR_TRY(count("x", &d, d.in_height, d.in_width, &s.x_count));
   EVR_TRY(count("y", &d, s.out_height, s.out_width, &s.y_count));
   /* So that coordinates of any tap fit, and the product of the kernel's sides. */

@@ -10,8 +10,8 @@ typedef struct evr_pool2d_problem {
   evr_problem common;
   evr_pool2d_desc desc; /* a global window has become a plain one: the plane is its kernel */
   evr_pool2d_sizes sizes;
-  double taps;          /* pixels looked at by the whole operation, padding included */
-  double work;          /* for evr_problem_init */
+  double taps; /* pixels looked at by the whole operation, padding included */
+  double work; /* for evr_problem_init */
 } evr_pool2d_problem;
 
 typedef struct evr_pool2d_call {
@@ -26,7 +26,7 @@ typedef struct evr_pool2d_names {
   evr_window_names vertical, horizontal;
 } evr_pool2d_names;
 
-extern const evr_pool2d_names evr_pool2d_desc_names;  /* of an evr_pool2d_desc */
+extern const evr_pool2d_names evr_pool2d_desc_names; /* of an evr_pool2d_desc */
 extern const evr_pool2d_names evr_pool2d_trio_names; /* of the pool of an evr_conv2d_desc */
 
 /* Checks a descriptor and derives everything except common. */

@@ -33,8 +33,8 @@ static result condense(const evr_pool2d_desc *d, const float *x, int64_t n, int6
       const bool padding = ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width;
       if (!padding || w->count_include_pad) count++;
       if (padding) continue;
-      const float pixel = x[evr_offset(d->layout, d->channels, d->in_height, d->in_width, n, ih,
-                                       iw, c)];
+      const float pixel =
+          x[evr_offset(d->layout, d->channels, d->in_height, d->in_width, n, ih, iw, c)];
       sum += pixel;
       if (best.index < 0 || wins(w->kind, pixel, best.value))
         best = (result){pixel, ih * d->in_width + iw};

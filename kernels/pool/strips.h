@@ -1,5 +1,5 @@
-/* Pooling with output columns in the lanes: of planes of one channel (NCHW), or with stride 1 also of
- * pixels of a few channels (NHWC).
+/* Pooling with output columns in the lanes: of planes of one channel (NCHW), or with stride 1 also
+ * of pixels of a few channels (NHWC).
  *
  * Input rows are copied to a buffer, between what padding reads as, and for strides above 1 with
  * their columns sorted by remainder, so that every tap of neighbouring outputs is one run. Rows
@@ -25,7 +25,7 @@ typedef struct evr_strip_shape {
 typedef struct evr_strip {
   const evr_pool2d_problem *problem;
   evr_axis vertical, horizontal;
-  int64_t pixel;                /* floats of one pixel */
+  int64_t pixel; /* floats of one pixel */
   int64_t band_rows;
   int64_t first, lanes;         /* first output column, and floats of the strip */
   int64_t start;                /* input column of the first tap of the first output */
@@ -33,10 +33,11 @@ typedef struct evr_strip {
   bool pairs;                   /* so are rows of 2 x 2 / 2 windows */
   int64_t phases, phase_floats; /* of a copied row: one phase for each remainder */
   int64_t phase_begin[EVR_STRIP_PHASES], phase_end[EVR_STRIP_PHASES]; /* pixels from the image */
-  int64_t tap[EVR_STRIP_TAPS];  /* where each tap's run begins in its row */
-  int32_t column[EVR_STRIP_LANES + EVR_LANES];      /* of each output's first tap, pads included */
-  int32_t first_pixel[EVR_STRIP_LANES + EVR_LANES]; /* column of its first tap on the image, or -1 */
-  int32_t counted[EVR_STRIP_LANES];                 /* taps of a row in the divisor */
+  int64_t tap[EVR_STRIP_TAPS];                 /* where each tap's run begins in its row */
+  int32_t column[EVR_STRIP_LANES + EVR_LANES]; /* of each output's first tap, pads included */
+  int32_t
+      first_pixel[EVR_STRIP_LANES + EVR_LANES]; /* column of its first tap on the image, or -1 */
+  int32_t counted[EVR_STRIP_LANES];             /* taps of a row in the divisor */
   float divisor[EVR_STRIP_LANES + EVR_LANES];
   int64_t divisor_rows; /* that divisor was made for */
   float inverse;        /* evr_exact_inverse of the one divisor there is, else 0 */
@@ -89,8 +90,8 @@ EVR_INLINE void evr_strip_phases(evr_strip *s) {
   }
   for (int64_t k = 0; k < h->kernel; k++) {
     const int64_t at = k * h->dilation;
-    s->tap[k] = s->in_place ? at * s->pixel
-                            : at % h->stride * s->phase_floats + at / h->stride * s->pixel;
+    s->tap[k] =
+        s->in_place ? at * s->pixel : at % h->stride * s->phase_floats + at / h->stride * s->pixel;
   }
 }
 
@@ -112,9 +113,8 @@ EVR_INLINE void evr_strip_begin(evr_strip *s, int64_t first, int64_t columns) {
     const evr_taps taps = evr_taps_of(h, first + i);
     for (int64_t c = i * s->pixel; c < (i + 1) * s->pixel; c++) {
       s->column[c] = (int32_t)taps.start;
-      s->first_pixel[c] = taps.first == taps.end
-                              ? -1
-                              : (int32_t)(taps.start + taps.first * h->dilation);
+      s->first_pixel[c] =
+          taps.first == taps.end ? -1 : (int32_t)(taps.start + taps.first * h->dilation);
       s->counted[c] = (int32_t)taps.counted;
     }
   }
@@ -141,8 +141,7 @@ EVR_INLINE void evr_copy_every_other(const float *x, int64_t count, float *y) {
     vf_store(y + i, vf_even(vf_load(x + 2 * i), vf_load(x + 2 * i + EVR_LANES)));
   const int64_t left = 2 * (count - i) - 1;
   const vf low = vf_load_n(x + 2 * i, evr_min(left, EVR_LANES));
-  const vf high =
-      left > EVR_LANES ? vf_load_n(x + 2 * i + EVR_LANES, left - EVR_LANES) : vf_zero();
+  const vf high = left > EVR_LANES ? vf_load_n(x + 2 * i + EVR_LANES, left - EVR_LANES) : vf_zero();
   vf_store_n(y + i, vf_even(low, high), count - i);
 }
 
@@ -201,8 +200,8 @@ EVR_INLINE evr_fold evr_strip_pairs(evr_pool_kind kind, const evr_strip_row *r, 
   for (int64_t i = 0; i < rows; i++) {
     const float *x = r->x + i * r->step + 2 * at;
     const vf low = evr_load_lanes(x, evr_min(EVR_LANES, 2 * lanes));
-    const vf high = 2 * lanes <= EVR_LANES ? vf_zero()
-                                           : evr_load_lanes(x + EVR_LANES, 2 * lanes - EVR_LANES);
+    const vf high =
+        2 * lanes <= EVR_LANES ? vf_zero() : evr_load_lanes(x + EVR_LANES, 2 * lanes - EVR_LANES);
     evr_fold_pair(kind, &f, vf_even(low, high), vf_odd(low, high));
   }
   return f;
@@ -236,8 +235,8 @@ EVR_INLINE void evr_strip_all_lanes(evr_pool_kind kind, bool indexed, bool pairs
 }
 
 /* The usual windows are constants to the compiler. */
-EVR_INLINE void evr_strip_condense(evr_pool_kind kind, bool indexed, bool pairs,
-                                   const evr_strip *s, const evr_strip_row *r) {
+EVR_INLINE void evr_strip_condense(evr_pool_kind kind, bool indexed, bool pairs, const evr_strip *s,
+                                   const evr_strip_row *r) {
   const int64_t taps = s->horizontal.kernel;
   if (pairs && r->rows == 2)
     evr_strip_all_lanes(kind, indexed, true, s, r, 2, 2);

@@ -26,8 +26,7 @@ static inline evr_axis evr_make_axis(int64_t in, int64_t kernel, int64_t stride,
   evr_axis a = {in, kernel, stride, dilation, before, after, 0, 0, count_include_pad};
   const int64_t last_start = in - ((kernel - 1) * dilation + 1);
   a.inside_first = evr_min(out, evr_ceil_div(before, stride));
-  a.inside_end =
-      last_start < 0 ? a.inside_first : evr_min(out, (last_start + before) / stride + 1);
+  a.inside_end = last_start < 0 ? a.inside_first : evr_min(out, (last_start + before) / stride + 1);
   if (a.inside_end < a.inside_first) a.inside_end = a.inside_first;
   return a;
 }
@@ -44,9 +43,11 @@ static inline evr_axis evr_horizontal_axis(const evr_pool2d_problem *p) {
                        w->pad_left, w->pad_right, p->sizes.out_width, w->count_include_pad);
 }
 
-/* Kernel positions before coordinate limit, at most all. */
-static inline int64_t evr_taps_before(const evr_axis *a, int64_t start, int64_t limit) {
-  return start < limit ? evr_min(a->kernel, evr_ceil_div(limit - start, a->dilation)) : 0;
+/* Kernel positions that lie before a distance from the first, at most all. */
+static inline int64_t evr_taps_within(const evr_axis *a, int64_t distance) {
+  if (distance <= 0) return 0;
+  /* Small planes are mostly border, and a division takes as long as a window. */
+  return evr_min(a->kernel, a->dilation == 1 ? distance : evr_ceil_div(distance, a->dilation));
 }
 
 static inline evr_taps evr_taps_of(const evr_axis *a, int64_t out) {
@@ -55,10 +56,10 @@ static inline evr_taps evr_taps_of(const evr_axis *a, int64_t out) {
     t.end = t.counted = a->kernel;
     return t;
   }
-  t.end = evr_taps_before(a, t.start, a->in);
-  t.first = t.start < 0 ? evr_min(t.end, evr_ceil_div(-t.start, a->dilation)) : 0;
-  t.counted = a->count_include_pad ? evr_taps_before(a, t.start, a->in + a->after)
-                                   : t.end - t.first;
+  t.end = evr_taps_within(a, a->in - t.start);
+  t.first = evr_min(t.end, evr_taps_within(a, -t.start));
+  t.counted =
+      a->count_include_pad ? evr_taps_within(a, a->in + a->after - t.start) : t.end - t.first;
   return t;
 }
 
