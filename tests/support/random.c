@@ -88,9 +88,11 @@ void random_fill(test_random *random, test_values values, int64_t one_in, float 
     case VALUES_SPECIAL:
       data[i] = random_between(random, 1, one_in) == 1 ? special(random) : real(random);
       break;
-    case VALUES_WIDE:
-      data[i] = ldexpf(real(random), (int)random_between(random, -40, 8));
+    case VALUES_WIDE: { /* two calls in one expression would come in either order */
+      const int exponent = (int)random_between(random, -40, 8);
+      data[i] = ldexpf(real(random), exponent);
       break;
+    }
     case VALUES_BITS: {
       const uint32_t bits = (uint32_t)random_bits(random);
       memcpy(&data[i], &bits, sizeof bits);
