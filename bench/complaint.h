@@ -7,8 +7,8 @@
 namespace evr_bench {
 
 class Complaint : public std::runtime_error {
-public:
+ public:
   using std::runtime_error::runtime_error;
 };
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -7,26 +7,20 @@ template <typename Wanted>
 const Contender *fastest(const std::vector<Contender> &contenders, Wanted wanted) {
   const Contender *best = nullptr;
   for (const Contender &c : contenders) {
-    if (!c.timed() || c.check.outcome == Check::Outcome::mismatch || !wanted(c))
-      continue;
-    if (!best || c.timing.median_ns < best->timing.median_ns)
-      best = &c;
+    if (!c.timed() || c.check.outcome == Check::Outcome::mismatch || !wanted(c)) continue;
+    if (!best || c.timing.reported_ns < best->timing.reported_ns) best = &c;
   }
   return best;
 }
 
-} // namespace
+}  // namespace
 
 const char *role_name(Role role) {
   switch (role) {
-  case Role::ours:
-    return "ours";
-  case Role::variant:
-    return "variant";
-  case Role::peer:
-    return "peer";
-  case Role::yardstick:
-    return "yardstick";
+    case Role::ours: return "ours";
+    case Role::variant: return "variant";
+    case Role::peer: return "peer";
+    case Role::yardstick: return "yardstick";
   }
   return "unknown";
 }
@@ -49,4 +43,4 @@ const Contender *LayerResult::best_variant() const {
   });
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

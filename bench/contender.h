@@ -9,29 +9,30 @@
 namespace evr_bench {
 
 enum class Role {
-  ours,      // the variant that the library chose (or was told to)
-  variant,   // another variant of ours
-  peer,      // another library
-  yardstick, // something to measure against that is not a competitor: a plain copy
+  ours,       // the variant that the library chose (or was told to)
+  variant,    // another variant of ours
+  peer,       // another library
+  yardstick,  // something to measure against that is not a competitor: a plain copy
 };
 
 const char *role_name(Role role);
 
 struct Timing {
-  std::vector<double> round_ns; // one execution, in each round
+  std::vector<double> round_ns;  // one execution, in each round
   double median_ns = 0, lowest_ns = 0, highest_ns = 0;
+  double reported_ns = 0;  // one of them: what tables, rates and ratios are made of
 };
 
 struct Contender {
   std::string name;
   Role role = Role::variant;
-  evr_isa isa = EVR_ISA_SCALAR; // the level whose FMA peak it is held against
-  bool chosen = false;          // the library's own choice
+  evr_isa isa = EVR_ISA_SCALAR;  // the level whose FMA peak it is held against
+  bool chosen = false;           // the library's own choice
   Prepared prepared;
   Check check;
-  double first_run_ns = 0; // the run that was checked: cold, and timed once
-  Timing timing;           // no rounds: not timed
-  std::string note;        // anything the reader should know about the figure
+  double first_run_ns = 0;  // the run that was checked: cold, and timed once
+  Timing timing;            // no rounds: not timed
+  std::string note;         // anything the reader should know about the figure
 
   bool timed() const { return !timing.round_ns.empty(); }
 };
@@ -51,8 +52,8 @@ struct LayerResult {
   // The library's own choice; NULL where it was not timed.
   const Contender *ours() const;
   const Contender *find(const std::string &name) const;
-  const Contender *best_peer() const;    // the fastest that was timed, or NULL
-  const Contender *best_variant() const; // the fastest of ours, or NULL
+  const Contender *best_peer() const;     // the fastest that was timed, or NULL
+  const Contender *best_variant() const;  // the fastest of ours, or NULL
 };
 
 struct SuiteResult {
@@ -61,4 +62,4 @@ struct SuiteResult {
   bool mismatch = false;
 };
 
-} // namespace evr_bench
+}  // namespace evr_bench

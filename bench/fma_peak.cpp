@@ -8,10 +8,10 @@ namespace {
 
 typedef float vector __attribute__((vector_size(EVR_BENCH_FMA_BYTES)));
 
-constexpr int chains = 12; // 2 units x 5 cycles of latency need 10, and 16 registers allow 13
-constexpr int steps = 64;  // between two looks at the loop counter
+constexpr int chains = 12;  // 2 units x 5 cycles of latency need 10, and 16 registers allow 13
+constexpr int steps = 64;   // between two looks at the loop counter
 
-} // namespace
+}  // namespace
 
 double EVR_BENCH_FMA_NAME(long repetitions) {
   vector sum[chains];
@@ -21,8 +21,7 @@ double EVR_BENCH_FMA_NAME(long repetitions) {
   // Every loop over the chains is unrolled: one index that is not a constant, anywhere, would keep
   // them all in memory.
 #pragma GCC unroll 12
-  for (int c = 0; c < chains; c++)
-    sum[c] = term * static_cast<float>(c);
+  for (int c = 0; c < chains; c++) sum[c] = term * static_cast<float>(c);
   for (long r = 0; r < repetitions; r++) {
     for (int s = 0; s < steps; s++) {
 #pragma GCC unroll 12
@@ -39,8 +38,7 @@ double EVR_BENCH_FMA_NAME(long repetitions) {
   }
   volatile float keep = 0.0f;
 #pragma GCC unroll 12
-  for (int c = 0; c < chains; c++)
-    keep = keep + sum[c][0];
+  for (int c = 0; c < chains; c++) keep = keep + sum[c][0];
   return 2.0 * chains * steps * static_cast<double>(repetitions) *
          static_cast<double>(sizeof(vector) / sizeof(float));
 }

@@ -9,38 +9,38 @@ using Json = nlohmann::ordered_json;
 
 Json describe(const Layer &layer) {
   switch (layer.operation) {
-  case Operation::conv2d: {
-    const evr_conv2d_desc &d = layer.conv2d;
-    return {{"batch", d.batch},
-            {"groups", d.groups},
-            {"in_channels", d.in_channels},
-            {"in_size", {d.in_height, d.in_width}},
-            {"out_channels", d.out_channels},
-            {"kernel", {d.kernel_height, d.kernel_width}},
-            {"stride", {d.stride_height, d.stride_width}},
-            {"dilation", {d.dilation_height, d.dilation_width}},
-            {"pad_top_bottom_left_right", {d.pad_top, d.pad_bottom, d.pad_left, d.pad_right}}};
-  }
-  case Operation::pool2d: {
-    const evr_pool2d_desc &d = layer.pool2d;
-    const evr_pool2d_window &p = d.window;
-    const char *kinds[] = {"none", "max", "average", "min"};
-    return {{"batch", d.batch},
-            {"channels", d.channels},
-            {"in_size", {d.in_height, d.in_width}},
-            {"kind", kinds[p.kind]},
-            {"kernel", {p.kernel_height, p.kernel_width}},
-            {"stride", {p.stride_height, p.stride_width}},
-            {"dilation", {p.dilation_height, p.dilation_width}},
-            {"pad_top_bottom_left_right", {p.pad_top, p.pad_bottom, p.pad_left, p.pad_right}},
-            {"ceil_mode", p.ceil_mode},
-            {"count_include_pad", p.count_include_pad},
-            {"global", p.global}};
-  }
-  case Operation::activation:
-    return {{"activation", activation_name(layer.activation.activation.kind)},
-            {"alpha", layer.activation.activation.alpha},
-            {"count", layer.activation.count}};
+    case Operation::conv2d: {
+      const evr_conv2d_desc &d = layer.conv2d;
+      return {{"batch", d.batch},
+              {"groups", d.groups},
+              {"in_channels", d.in_channels},
+              {"in_size", {d.in_height, d.in_width}},
+              {"out_channels", d.out_channels},
+              {"kernel", {d.kernel_height, d.kernel_width}},
+              {"stride", {d.stride_height, d.stride_width}},
+              {"dilation", {d.dilation_height, d.dilation_width}},
+              {"pad_top_bottom_left_right", {d.pad_top, d.pad_bottom, d.pad_left, d.pad_right}}};
+    }
+    case Operation::pool2d: {
+      const evr_pool2d_desc &d = layer.pool2d;
+      const evr_pool2d_window &p = d.window;
+      const char *kinds[] = {"none", "max", "average", "min"};
+      return {{"batch", d.batch},
+              {"channels", d.channels},
+              {"in_size", {d.in_height, d.in_width}},
+              {"kind", kinds[p.kind]},
+              {"kernel", {p.kernel_height, p.kernel_width}},
+              {"stride", {p.stride_height, p.stride_width}},
+              {"dilation", {p.dilation_height, p.dilation_width}},
+              {"pad_top_bottom_left_right", {p.pad_top, p.pad_bottom, p.pad_left, p.pad_right}},
+              {"ceil_mode", p.ceil_mode},
+              {"count_include_pad", p.count_include_pad},
+              {"global", p.global}};
+    }
+    case Operation::activation:
+      return {{"activation", activation_name(layer.activation.activation.kind)},
+              {"alpha", layer.activation.activation.alpha},
+              {"count", layer.activation.count}};
   }
   return {};
 }
@@ -56,14 +56,12 @@ Json describe(const Contender &c, const LayerResult &layer, const Context &conte
                   {{"outcome", outcome_name(c.check.outcome)},
                    {"largest_error_over_rms", c.check.largest_error},
                    {"relative_error", c.check.relative_error}}}};
-  if (!c.check.detail.empty())
-    result["check"]["detail"] = c.check.detail;
-  if (!c.note.empty())
-    result["note"] = c.note;
+  if (!c.check.detail.empty()) result["check"]["detail"] = c.check.detail;
+  if (!c.note.empty()) result["note"] = c.note;
   result["workspace_bytes"] = c.prepared.workspace_bytes;
   result["packed_bytes"] = c.prepared.packed_bytes;
-  if (!c.timed())
-    return result;
+  if (!c.timed()) return result;
+  result["reported_ns"] = c.timing.reported_ns;
   result["median_ns"] = c.timing.median_ns;
   result["lowest_ns"] = c.timing.lowest_ns;
   result["highest_ns"] = c.timing.highest_ns;
@@ -71,10 +69,9 @@ Json describe(const Contender &c, const LayerResult &layer, const Context &conte
   result[layer.flop > 0 ? "gflops" : "gigabytes_per_second"] = rate(layer, c);
   result[layer.flop > 0 ? "fraction_of_fma_peak" : "fraction_of_copy_speed"] =
       fraction_of_best(layer, c, context.machine, threads);
-  if (c.role == Role::peer || c.role == Role::variant) {
+  if (c.role != Role::ours && c.name != "copy") {
     const double ratio = ratio_to_ours(layer, &c);
-    if (ratio > 0)
-      result["ours_is_faster_by"] = ratio;
+    if (ratio > 0) result["ours_is_faster_by"] = ratio;
   }
   return result;
 }
@@ -100,8 +97,7 @@ Json describe(const LayerResult &layer, const Context &context) {
   if (const Contender *best = layer.best_peer()) {
     result["best_peer"] = best->name;
     const double ratio = ratio_to_ours(layer, best);
-    if (ratio > 0)
-      result["ours_is_faster_than_best_peer_by"] = ratio;
+    if (ratio > 0) result["ours_is_faster_than_best_peer_by"] = ratio;
   }
   return result;
 }
@@ -127,8 +123,7 @@ Json describe(const SuiteResult &suite, const Context &context) {
                        {"ours_is_faster_by_weighted_by_repeat", a.weighted},
                        {"its_total_ns_with_repeats", a.total_ns},
                        {"our_total_ns_with_repeats", a.ours_ns}});
-  for (const LayerResult &layer : suite.layers)
-    layers.push_back(describe(layer, context));
+  for (const LayerResult &layer : suite.layers) layers.push_back(describe(layer, context));
   return {{"name", suite.suite.name},
           {"operation", operation_name(suite.suite.operation)},
           {"all_results_right", !suite.mismatch},
@@ -136,7 +131,7 @@ Json describe(const SuiteResult &suite, const Context &context) {
           {"layers", layers}};
 }
 
-} // namespace
+}  // namespace
 
 std::string math_name(evr_math math) { return math == EVR_MATH_EXACT ? "exact" : "standard"; }
 
@@ -144,12 +139,9 @@ std::string layout_name(evr_layout layout) { return layout == EVR_NHWC ? "NHWC" 
 
 std::string epilogue_name(Epilogue epilogue) {
   switch (epilogue) {
-  case Epilogue::none:
-    return "neither bias nor activation";
-  case Epilogue::bias:
-    return "bias";
-  case Epilogue::bias_relu:
-    return "bias and ReLU";
+    case Epilogue::none: return "neither bias nor activation";
+    case Epilogue::bias: return "bias";
+    case Epilogue::bias_relu: return "bias and ReLU";
   }
   return "unknown";
 }
@@ -196,6 +188,7 @@ Json to_json(const Context &context, const std::vector<SuiteResult> &suites) {
                    {"variant", s.variant},
                    {"rounds", s.timing.rounds},
                    {"round_seconds", s.timing.round_seconds},
+                   {"reported", s.timing.report_lowest ? "lowest" : "median"},
                    {"verified", s.verify},
                    {"tolerance",
                     {{"largest_error_over_rms", largest_error_allowed},
@@ -205,9 +198,8 @@ Json to_json(const Context &context, const std::vector<SuiteResult> &suites) {
                  {"peers", peers},
                  {"peers_skipped", describe(context.missing)},
                  {"suites", Json::array()}};
-  for (const SuiteResult &suite : suites)
-    result["suites"].push_back(describe(suite, context));
+  for (const SuiteResult &suite : suites) result["suites"].push_back(describe(suite, context));
   return result;
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -26,8 +26,7 @@ double rate(int threads, double seconds, const std::function<double(int)> &work)
   std::vector<double> rates(static_cast<size_t>(threads));
   const auto body = [&](int thread) {
     waiting--;
-    while (waiting > 0)
-      std::this_thread::yield();
+    while (waiting > 0) std::this_thread::yield();
     const auto start = Clock::now();
     double done = 0, elapsed = 0;
     do {
@@ -37,14 +36,11 @@ double rate(int threads, double seconds, const std::function<double(int)> &work)
     rates[static_cast<size_t>(thread)] = done / elapsed;
   };
   std::vector<std::thread> others;
-  for (int thread = 1; thread < threads; thread++)
-    others.emplace_back(body, thread);
+  for (int thread = 1; thread < threads; thread++) others.emplace_back(body, thread);
   body(0);
-  for (std::thread &other : others)
-    other.join();
+  for (std::thread &other : others) other.join();
   double sum = 0;
-  for (double r : rates)
-    sum += r;
+  for (double r : rates) sum += r;
   return sum;
 }
 
@@ -60,19 +56,14 @@ using FmaLoop = double (*)(long);
 
 FmaLoop fma_loop(evr_isa isa) {
   switch (isa) {
-  case EVR_ISA_SCALAR:
-    return evr_bench_fma_scalar;
+    case EVR_ISA_SCALAR: return evr_bench_fma_scalar;
 #if defined(__x86_64__)
-  case EVR_ISA_AVX2:
-    return evr_bench_fma_avx2;
-  case EVR_ISA_AVX512:
-    return evr_bench_fma_avx512;
+    case EVR_ISA_AVX2: return evr_bench_fma_avx2;
+    case EVR_ISA_AVX512: return evr_bench_fma_avx512;
 #elif defined(__aarch64__)
-  case EVR_ISA_NEON:
-    return evr_bench_fma_neon;
+    case EVR_ISA_NEON: return evr_bench_fma_neon;
 #endif
-  default:
-    return nullptr;
+    default: return nullptr;
   }
 }
 
@@ -98,8 +89,8 @@ void keep_better(std::vector<CopyPeak> &peaks, const CopyPeak &found) {
 
 struct CopySize {
   const char *level;
-  int64_t bytes;    // of source and destination together
-  bool each_thread; // a cache of each core's own, so each thread has that much
+  int64_t bytes;     // of source and destination together
+  bool each_thread;  // a cache of each core's own, so each thread has that much
 };
 
 std::vector<CopySize> copy_sizes(const evr_cpu_info &cpu) {
@@ -107,10 +98,8 @@ std::vector<CopySize> copy_sizes(const evr_cpu_info &cpu) {
   std::vector<CopySize> sizes;
   // Half of a cache holds source, destination and what else runs. Beyond the last level, four
   // times its size, but never so much that the run needs a large machine.
-  if (cpu.l1d_bytes > 0)
-    sizes.push_back({"L1", cpu.l1d_bytes / 2, true});
-  if (cpu.l2_bytes > 0)
-    sizes.push_back({"L2", cpu.l2_bytes / 2, true});
+  if (cpu.l1d_bytes > 0) sizes.push_back({"L1", cpu.l1d_bytes / 2, true});
+  if (cpu.l2_bytes > 0) sizes.push_back({"L2", cpu.l2_bytes / 2, true});
   // The last level may be shared with other machines on the same host, so a small part of it.
   if (cpu.l3_bytes > 4 * cpu.l2_bytes)
     sizes.push_back({"L3", std::min(cpu.l3_bytes / 2, 12 * mebibyte), false});
@@ -142,48 +131,41 @@ CopyPeak measure_copy(const CopySize &size, int threads) {
 
 void measure_fma(Machine &machine, evr_isa isa, int threads, int attempts) {
   const FmaLoop loop = fma_loop(isa);
-  if (!loop)
-    return;
-  constexpr long repetitions = 500; // about 0.1 ms
+  if (!loop) return;
+  constexpr long repetitions = 500;  // about 0.1 ms
   const double found = best_rate(threads, attempts, [&](int) { return loop(repetitions); }) * 1e-9;
   keep_better(machine.fma, {isa, threads, found});
 }
 
-} // namespace
+}  // namespace
 
 double Machine::fma_peak(evr_isa level, int threads) const {
   for (const FmaPeak &peak : fma) {
-    if (peak.isa == level && peak.threads == threads)
-      return peak.gflops;
+    if (peak.isa == level && peak.threads == threads) return peak.gflops;
   }
   return 0;
 }
 
 double Machine::copy_peak(const std::string &level, int threads) const {
   for (const CopyPeak &peak : copy) {
-    if (peak.level == level && peak.threads == threads)
-      return peak.gigabytes_per_second;
+    if (peak.level == level && peak.threads == threads) return peak.gigabytes_per_second;
   }
   return 0;
 }
 
 Machine query_machine(evr_isa max_isa) {
   Machine machine{};
-  if (evr_cpu_query(&machine.cpu) != EVR_OK)
-    throw Complaint(evr_last_error());
+  if (evr_cpu_query(&machine.cpu) != EVR_OK) throw Complaint(evr_last_error());
   machine.isa = machine.cpu.isa;
-  if (max_isa != EVR_ISA_ANY && max_isa < machine.isa)
-    machine.isa = max_isa;
-  if (machine.isa == EVR_ISA_NEON && machine.cpu.isa != EVR_ISA_NEON)
-    machine.isa = EVR_ISA_SCALAR;
+  if (max_isa != EVR_ISA_ANY && max_isa < machine.isa) machine.isa = max_isa;
+  if (machine.isa == EVR_ISA_NEON && machine.cpu.isa != EVR_ISA_NEON) machine.isa = EVR_ISA_SCALAR;
   return machine;
 }
 
 std::vector<evr_isa> levels(const Machine &machine) {
   std::vector<evr_isa> found;
   for (evr_isa isa : {EVR_ISA_SCALAR, EVR_ISA_NEON, EVR_ISA_AVX2, EVR_ISA_AVX512}) {
-    if (isa <= machine.isa && fma_loop(isa))
-      found.push_back(isa);
+    if (isa <= machine.isa && fma_loop(isa)) found.push_back(isa);
   }
   return found;
 }
@@ -194,13 +176,10 @@ void measure_fma_again(Machine &machine, int threads) {
 
 void measure_peaks(Machine &machine, int threads) {
   std::vector<int> counts = {1};
-  if (machine.cpu.logical_cpus > 1)
-    counts.push_back(2);
-  if (std::find(counts.begin(), counts.end(), threads) == counts.end())
-    counts.push_back(threads);
+  if (machine.cpu.logical_cpus > 1) counts.push_back(2);
+  if (std::find(counts.begin(), counts.end(), threads) == counts.end()) counts.push_back(threads);
   for (int n : counts) {
-    for (evr_isa isa : levels(machine))
-      measure_fma(machine, isa, n, 20);
+    for (evr_isa isa : levels(machine)) measure_fma(machine, isa, n, 20);
     for (const CopySize &size : copy_sizes(machine.cpu))
       keep_better(machine.copy, measure_copy(size, n));
   }
@@ -220,4 +199,4 @@ void parallel_copy(float *to, const float *from, size_t count, int threads) {
   }
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -16,19 +16,19 @@ struct FmaPeak {
 };
 
 struct CopyPeak {
-  std::string level; // "L1", "L2", "L3", "memory"
+  std::string level;  // "L1", "L2", "L3", "memory"
   int threads;
-  double bytes;                // of source and destination together
-  double gigabytes_per_second; // bytes read plus bytes written
+  double bytes;                 // of source and destination together
+  double gigabytes_per_second;  // bytes read plus bytes written
 };
 
 struct Machine {
   evr_cpu_info cpu;
-  evr_isa isa; // the highest level that this run may use
+  evr_isa isa;  // the highest level that this run may use
   std::vector<FmaPeak> fma;
   std::vector<CopyPeak> copy;
 
-  double fma_peak(evr_isa level, int threads) const; // 0 where it was not measured
+  double fma_peak(evr_isa level, int threads) const;  // 0 where it was not measured
   double copy_peak(const std::string &level, int threads) const;
 };
 
@@ -59,4 +59,4 @@ double evr_bench_fma_avx512(long repetitions);
 double evr_bench_fma_neon(long repetitions);
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

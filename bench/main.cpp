@@ -24,7 +24,8 @@ struct Options {
   Epilogue epilogue = Epilogue::bias_relu;
   int threads = 1;
   std::string variant, filter, json, html;
-  bool list = false, weighted = false, reference = false, no_verify = false, no_peaks = false;
+  bool list = false, weighted = false, reference = false, no_verify = false, no_peaks = false,
+       lowest = false, own_layout = false;
   int rounds = 7;
   double round_milliseconds = 10;
   uint64_t seed = 1;
@@ -33,20 +34,20 @@ struct Options {
 // A line on standard error that says what is going on, rewritten in place; nothing where standard
 // error is not a terminal.
 class StatusLine {
-public:
+ public:
   void show(const std::string &text) {
-    if (!terminal_)
-      return;
+    if (!terminal_) return;
     std::fprintf(stderr, "\r\033[K%s", text.substr(0, 78).c_str());
     std::fflush(stderr);
   }
   void clear() { show(""); }
 
-private:
+ private:
   const bool terminal_ = isatty(STDERR_FILENO) != 0;
 };
 
-template <typename Value> CLI::CheckedTransformer choice(std::map<std::string, Value> values) {
+template <typename Value>
+CLI::CheckedTransformer choice(std::map<std::string, Value> values) {
   CLI::CheckedTransformer transformer(std::move(values), CLI::ignore_case);
   transformer.description("");
   return transformer;
@@ -101,6 +102,10 @@ void declare(CLI::App &app, Options &o) {
   app.add_flag("--reference", o.reference,
                "Time the reference in as many rounds as the others, however long that takes");
   app.add_flag("--no-verify", o.no_verify, "Do not check results against the reference");
+  app.add_flag("--lowest", o.lowest,
+               "Report each contender's quickest round instead of its median: for a busy machine");
+  app.add_flag("--own-layout", o.own_layout,
+               "With --compare peers: oneDNN also on tensors in a layout that it chooses");
   app.add_flag("--no-peaks", o.no_peaks,
                "Do not measure the machine's peaks; fractions of them are left out");
   app.add_flag("--weighted", o.weighted,
@@ -158,8 +163,7 @@ std::vector<Suite> read_suites(const Options &o) {
     Suite suite = read_suite(name);
     std::vector<Layer> kept;
     for (const Layer &layer : suite.layers) {
-      if (std::regex_search(layer.name, filter))
-        kept.push_back(layer);
+      if (std::regex_search(layer.name, filter)) kept.push_back(layer);
     }
     if (kept.empty())
       throw Complaint("no layer of suite " + suite.name + " matches --filter \"" + o.filter +
@@ -174,17 +178,14 @@ void write_file(const std::string &path, const std::string &text) {
   std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
-  if (!file)
-    throw Complaint(path + " cannot be written.");
+  if (!file) throw Complaint(path + " cannot be written.");
 }
 
 // Fails at once where a report could not be written, rather than after minutes of measuring.
 void try_file(const std::string &path) {
-  if (path.empty())
-    return;
+  if (path.empty()) return;
   std::ofstream file(path, std::ios::app);
-  if (!file)
-    throw Complaint(path + " cannot be written.");
+  if (!file) throw Complaint(path + " cannot be written.");
 }
 
 RunSettings run_settings(const Options &o) {
@@ -202,6 +203,7 @@ RunSettings run_settings(const Options &o) {
   s.timing.rounds = o.rounds;
   s.timing.round_seconds = o.round_milliseconds * 1e-3;
   s.timing.threads = o.threads;
+  s.timing.report_lowest = o.lowest;
   return s;
 }
 
@@ -225,6 +227,7 @@ int run(const Options &o, const std::string &command) {
   if (o.comparison == Comparison::peers) {
     PeerSettings settings;
     settings.threads = o.threads;
+    settings.own_layout = o.own_layout;
     settings.isa = context.machine.isa;
     settings.machine_isa = context.machine.cpu.isa;
     for (auto &peer : make_peers(settings)) {
@@ -262,8 +265,7 @@ int run(const Options &o, const std::string &command) {
     table.begin_suite(suite);
     for (size_t i = 0; i < suite.layers.size(); i++) {
       place = "[" + std::to_string(i + 1) + "/" + std::to_string(suite.layers.size()) + "] ";
-      if (!o.no_peaks)
-        measure_fma_again(context.machine, o.threads);
+      if (!o.no_peaks) measure_fma_again(context.machine, o.threads);
       LayerResult layer = runner.run(suite.layers[i]);
       for (const Contender &c : layer.contenders)
         result.mismatch |= c.check.outcome == Check::Outcome::mismatch;
@@ -276,10 +278,8 @@ int run(const Options &o, const std::string &command) {
     results.push_back(std::move(result));
   }
   const nlohmann::ordered_json json = to_json(context, results);
-  if (!o.json.empty())
-    write_file(o.json, json.dump(1) + "\n");
-  if (!o.html.empty())
-    write_file(o.html, to_html(json));
+  if (!o.json.empty()) write_file(o.json, json.dump(1) + "\n");
+  if (!o.html.empty()) write_file(o.html, to_html(json));
   std::cout << "\n";
   if (o.no_verify)
     std::cout << "Results were not checked (--no-verify).\n";
@@ -287,15 +287,13 @@ int run(const Options &o, const std::string &command) {
     std::cout << "SOME RESULTS ARE WRONG: see MISMATCH above.\n";
   else
     std::cout << "Every result was checked against the reference before it was timed.\n";
-  if (!o.json.empty())
-    std::cout << "Figures: " << o.json << "\n";
-  if (!o.html.empty())
-    std::cout << "Page:    " << o.html << "\n";
+  if (!o.json.empty()) std::cout << "Figures: " << o.json << "\n";
+  if (!o.html.empty()) std::cout << "Page:    " << o.html << "\n";
   return mismatch ? 1 : 0;
 }
 
-} // namespace
-} // namespace evr_bench
+}  // namespace
+}  // namespace evr_bench
 
 int main(int argc, char **argv) {
   using namespace evr_bench;

@@ -6,8 +6,7 @@ namespace evr_bench {
 namespace {
 
 void demand(evr_status status) {
-  if (status != EVR_OK)
-    throw Complaint(evr_last_error());
+  if (status != EVR_OK) throw Complaint(evr_last_error());
 }
 
 struct Destroy {
@@ -91,34 +90,28 @@ std::vector<evr_variant_report> listed(evr_status (*list)(const Descriptor *,
   return reports;
 }
 
-} // namespace
+}  // namespace
 
 Prepared prepare_ours(Workload &w, const evr_plan_options &options, const char *variant,
                       std::string *name) {
   evr_plan_options forced = options;
-  if (variant)
-    forced.variant = variant;
+  if (variant) forced.variant = variant;
   switch (w.layer.operation) {
-  case Operation::conv2d:
-    return prepare_conv2d(w, forced, name);
-  case Operation::pool2d:
-    return prepare_pool2d(w, forced, name);
-  case Operation::activation:
-    return prepare_activation(w, forced, name);
+    case Operation::conv2d: return prepare_conv2d(w, forced, name);
+    case Operation::pool2d: return prepare_pool2d(w, forced, name);
+    case Operation::activation: return prepare_activation(w, forced, name);
   }
   return refuse("no such operation");
 }
 
 std::vector<evr_variant_report> list_variants(const Workload &w, const evr_plan_options &options) {
   switch (w.layer.operation) {
-  case Operation::conv2d:
-    return listed(evr_conv2d_list_variants, w.layer.conv2d, options);
-  case Operation::pool2d:
-    return listed(evr_pool2d_list_variants, w.layer.pool2d, options);
-  case Operation::activation:
-    return listed(evr_activation_list_variants, w.layer.activation, options);
+    case Operation::conv2d: return listed(evr_conv2d_list_variants, w.layer.conv2d, options);
+    case Operation::pool2d: return listed(evr_pool2d_list_variants, w.layer.pool2d, options);
+    case Operation::activation:
+      return listed(evr_activation_list_variants, w.layer.activation, options);
   }
   return {};
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -15,4 +15,4 @@ Prepared prepare_ours(Workload &w, const evr_plan_options &options, const char *
 // Every variant of the layer's operation, best first, refused ones too.
 std::vector<evr_variant_report> list_variants(const Workload &w, const evr_plan_options &options);
 
-} // namespace evr_bench
+}  // namespace evr_bench

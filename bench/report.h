@@ -13,20 +13,20 @@ namespace evr_bench {
 
 // What the results were made with, gathered once.
 struct Context {
-  std::string date;     // UTC, as ISO 8601 has it
-  std::string compiler; // of the library
-  std::string command;  // as it was typed
+  std::string date;      // UTC, as ISO 8601 has it
+  std::string compiler;  // of the library
+  std::string command;   // as it was typed
   Machine machine;
   RunSettings settings;
-  bool weighted = false; // the table's means count a layer as often as it repeats
-  std::vector<std::pair<std::string, std::string>> peers; // name and version
-  std::vector<Skip> missing;                              // peers that cannot run at all
+  bool weighted = false;  // the table's means count a layer as often as it repeats
+  std::vector<std::pair<std::string, std::string>> peers;  // name and version
+  std::vector<Skip> missing;                               // peers that cannot run at all
 };
 
 struct TableStyle {
-  int width = 80; // columns of the terminal
+  int width = 80;  // columns of the terminal
   bool color = false;
-  bool unicode = true; // bars and the micro sign
+  bool unicode = true;  // bars and the micro sign
 };
 
 // What the output stream is, from the terminal and the environment (COLUMNS, NO_COLOR, locale).
@@ -34,14 +34,14 @@ TableStyle style_of_stdout();
 
 // Prints as the run goes on: the context, then each suite's layers as they are done.
 class Table {
-public:
+ public:
   Table(std::ostream &out, TableStyle style, const Context &context);
   void begin();
   void begin_suite(const Suite &suite);
   void layer(const LayerResult &layer);
   void end_suite(const SuiteResult &suite);
 
-private:
+ private:
   void variants_layer(const LayerResult &layer);
   void peers_layer(const LayerResult &layer);
   void peers_heading(const Suite &suite);
@@ -57,7 +57,7 @@ private:
   std::ostream &out_;
   TableStyle style_;
   const Context &context_;
-  std::vector<std::string> columns_; // of ratios: peers, then our own im2col
+  std::vector<std::string> columns_;  // of ratios: peers, then our own im2col
   bool convolutions_ = true;
   int name_width_ = 14;
 };
@@ -72,4 +72,4 @@ std::string layout_name(evr_layout layout);
 std::string epilogue_name(Epilogue epilogue);
 std::string comparison_name(Comparison comparison);
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -12,6 +12,7 @@ namespace evr_bench {
 namespace {
 
 constexpr const char *reference_name = "reference";
+constexpr const char *copy_name = "copy";
 // Our own im2col: a family, whose member for this machine stands in the results by this name.
 constexpr const char *yardstick_variant = "im2col-gemm";
 
@@ -25,11 +26,13 @@ double run_once(const std::function<void()> &run) {
   return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
 }
 
-} // namespace
+}  // namespace
 
 Runner::Runner(RunSettings settings, Machine machine, std::vector<std::unique_ptr<Peer>> peers,
                Progress progress)
-    : settings_(std::move(settings)), machine_(std::move(machine)), peers_(std::move(peers)),
+    : settings_(std::move(settings)),
+      machine_(std::move(machine)),
+      peers_(std::move(peers)),
       progress_(std::move(progress)) {}
 
 LayerResult Runner::run(const Layer &layer) {
@@ -41,27 +44,24 @@ LayerResult Runner::run(const Layer &layer) {
   result.bytes = w.bytes;
   expected_ = Buffer();
   reference_ns_ = 0;
-  if (settings_.verify)
-    compute_reference(w);
+  if (settings_.verify) compute_reference(w);
 
   if (settings_.comparison == Comparison::variants)
     add_variants(w, result);
   else
     add_ours_and_peers(w, result);
-  if (layer.operation != Operation::conv2d)
-    add_copy(w, result);
+  if (layer.operation != Operation::conv2d) add_copy(w, result);
 
   std::vector<Contender *> field;
   for (Contender &contender : result.contenders) {
     progress_(title_ + ": checking " + contender.name);
     check(w, contender);
-    if (contender.check.outcome == Check::Outcome::mismatch)
-      continue;
+    if (contender.check.outcome == Check::Outcome::mismatch) continue;
     if (contender.name == reference_name && !settings_.reference_rounds &&
         contender.first_run_ns > reference_limit_ns) {
       contender.timing.round_ns = {contender.first_run_ns};
       contender.note = "one run only";
-      summarize(contender.timing);
+      summarize(contender.timing, settings_.timing.report_lowest);
       continue;
     }
     field.push_back(&contender);
@@ -72,7 +72,7 @@ LayerResult Runner::run(const Layer &layer) {
   });
   // What the closures hold (packed weights, workspaces, the workload itself) goes with the layer.
   for (Contender &contender : result.contenders)
-    contender.prepared.run = nullptr;
+    contender.prepared.run = contender.prepared.collect = nullptr;
   return result;
 }
 
@@ -81,8 +81,7 @@ void Runner::compute_reference(Workload &w) {
   evr_plan_options options = settings_.plan;
   std::string name;
   const Prepared reference = prepare_ours(w, options, reference_name, &name);
-  if (!reference.run)
-    throw Complaint(title_ + ": " + reference.refusal);
+  if (!reference.run) throw Complaint(title_ + ": " + reference.refusal);
   w.y.fill(std::nanf(""));
   reference_ns_ = run_once(reference.run);
   expected_ = Buffer(w.y.count());
@@ -112,8 +111,7 @@ void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, boo
     return;
   }
   for (const Contender &other : result.contenders) {
-    if (other.prepared.implementation == contender.name)
-      return;
+    if (other.prepared.implementation == contender.name) return;
   }
   contender.role = chosen ? Role::ours : Role::variant;
   contender.chosen = chosen;
@@ -121,25 +119,21 @@ void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, boo
   for (const evr_variant_report &report : list_variants(w, settings_.plan)) {
     // The compiler may use no more for scalar code than the baseline has, and the peak of a
     // variant is that of its own level.
-    if (contender.name == report.name)
-      contender.isa = report.isa;
+    if (contender.name == report.name) contender.isa = report.isa;
   }
-  if (settings_.comparison == Comparison::peers && !chosen)
-    contender.name = variant;
+  if (settings_.comparison == Comparison::peers && !chosen) contender.name = variant;
   result.contenders.push_back(std::move(contender));
 }
 
 void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
   add_ours(w, result, settings_.variant.empty() ? nullptr : settings_.variant.c_str(), true);
-  if (w.layer.operation == Operation::conv2d)
-    add_ours(w, result, yardstick_variant, false);
-  if (settings_.reference_rounds)
-    add_ours(w, result, reference_name, false);
+  if (w.layer.operation == Operation::conv2d) add_ours(w, result, yardstick_variant, false);
+  if (settings_.reference_rounds) add_ours(w, result, reference_name, false);
   for (const auto &peer : peers_) {
     progress_(title_ + ": preparing " + peer->name());
     Contender contender;
     contender.name = peer->name();
-    contender.role = Role::peer;
+    contender.role = peer->has_own_layout() ? Role::yardstick : Role::peer;
     contender.isa = machine_.isa;
     const std::string refusal = peer->refusal();
     contender.prepared = refusal.empty() ? peer->prepare(w) : refuse(refusal);
@@ -155,7 +149,7 @@ void Runner::add_copy(Workload &w, LayerResult &result) {
   const int64_t half = std::max<int64_t>(1, (w.x.count() + w.y.count()) / 2);
   const auto from = std::make_shared<Buffer>(half), to = std::make_shared<Buffer>(half);
   Contender copy;
-  copy.name = "copy";
+  copy.name = copy_name;
   copy.role = Role::yardstick;
   copy.isa = machine_.isa;
   copy.prepared.implementation = "memcpy";
@@ -169,15 +163,16 @@ bool Runner::needs_bits(const Workload &w, const Contender &contender) const {
   // A maximum or minimum is one of its inputs, whoever finds it.
   if (w.layer.operation == Operation::pool2d && w.layer.pool2d.window.kind != EVR_POOL_AVERAGE)
     return true;
-  return contender.role != Role::peer && settings_.plan.math == EVR_MATH_EXACT;
+  const bool ours = contender.role == Role::ours || contender.role == Role::variant;
+  return ours && settings_.plan.math == EVR_MATH_EXACT;
 }
 
 void Runner::check(Workload &w, Contender &contender) {
   w.y.fill(std::nanf(""));
   contender.first_run_ns = run_once(contender.prepared.run);
-  if (expected_.count() == 0 || contender.role == Role::yardstick)
-    return;
+  if (contender.prepared.collect) contender.prepared.collect();
+  if (expected_.count() == 0 || contender.name == copy_name) return;
   contender.check = compare(expected_, w.y, needs_bits(w, contender));
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -19,10 +19,10 @@ struct RunSettings {
   Comparison comparison = Comparison::variants;
   evr_layout layout = EVR_NHWC;
   Epilogue epilogue = Epilogue::bias_relu;
-  evr_plan_options plan = EVR_PLAN_OPTIONS_INIT; // math, max_isa, num_threads
-  std::string variant; // takes the place of the library's choice; "" for none
+  evr_plan_options plan = EVR_PLAN_OPTIONS_INIT;  // math, max_isa, num_threads
+  std::string variant;  // takes the place of the library's choice; "" for none
   bool verify = true;
-  bool reference_rounds = false; // time the reference like the others, however long it takes
+  bool reference_rounds = false;  // time the reference like the others, however long it takes
   uint64_t seed = 1;
   TimingSettings timing;
 };
@@ -31,13 +31,13 @@ struct RunSettings {
 using Progress = std::function<void(const std::string &)>;
 
 class Runner {
-public:
+ public:
   Runner(RunSettings settings, Machine machine, std::vector<std::unique_ptr<Peer>> peers,
          Progress progress);
 
   LayerResult run(const Layer &layer);
 
-private:
+ private:
   void add_variants(Workload &w, LayerResult &result);
   void add_ours_and_peers(Workload &w, LayerResult &result);
   void add_ours(Workload &w, LayerResult &result, const char *variant, bool chosen);
@@ -50,9 +50,9 @@ private:
   Machine machine_;
   std::vector<std::unique_ptr<Peer>> peers_;
   Progress progress_;
-  std::string title_;       // of the layer at hand, for progress
-  Buffer expected_;         // what the reference computed, or empty
-  double reference_ns_ = 0; // how long that took
+  std::string title_;        // of the layer at hand, for progress
+  Buffer expected_;          // what the reference computed, or empty
+  double reference_ns_ = 0;  // how long that took
 };
 
-} // namespace evr_bench
+}  // namespace evr_bench

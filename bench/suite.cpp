@@ -42,10 +42,10 @@ const std::map<std::string, evr_activation_kind> activation_kinds = {
     {"gelu", EVR_GELU},
     {"gelu_tanh", EVR_GELU_TANH}};
 
-template <typename Value> std::string keys_of(const std::map<std::string, Value> &map) {
+template <typename Value>
+std::string keys_of(const std::map<std::string, Value> &map) {
   std::string text;
-  for (const auto &entry : map)
-    text += (text.empty() ? "" : ", ") + entry.first;
+  for (const auto &entry : map) text += (text.empty() ? "" : ", ") + entry.first;
   return text;
 }
 
@@ -67,12 +67,11 @@ std::vector<std::string> split(const std::string &line) {
 
 // One line of a suite, read by field name.
 class Record {
-public:
+ public:
   Record(std::string place, const std::vector<std::string> &header,
          const std::vector<std::string> &cells)
       : place_(std::move(place)) {
-    for (size_t i = 0; i < header.size(); i++)
-      cells_[header[i]] = cells[i];
+    for (size_t i = 0; i < header.size(); i++) cells_[header[i]] = cells[i];
   }
 
   [[noreturn]] void complain(const std::string &field, const std::string &what) const {
@@ -81,8 +80,7 @@ public:
 
   const std::string &text(const std::string &field) const {
     const std::string &cell = cells_.at(field);
-    if (cell.empty())
-      complain(field, "it is empty");
+    if (cell.empty()) complain(field, "it is empty");
     return cell;
   }
 
@@ -90,19 +88,16 @@ public:
     const std::string &cell = text(field);
     int64_t value = 0;
     const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-    if (error == std::errc::result_out_of_range)
-      complain(field, "\"" + cell + "\" is too large");
+    if (error == std::errc::result_out_of_range) complain(field, "\"" + cell + "\" is too large");
     if (error != std::errc() || end != cell.data() + cell.size())
       complain(field, "\"" + cell + "\" is not a whole number");
-    if (value < lowest)
-      complain(field, cell + " is below " + std::to_string(lowest));
+    if (value < lowest) complain(field, cell + " is below " + std::to_string(lowest));
     return value;
   }
 
   bool flag(const std::string &field) const {
     const std::string &cell = text(field);
-    if (cell != "0" && cell != "1")
-      complain(field, "\"" + cell + "\" is neither 0 nor 1");
+    if (cell != "0" && cell != "1") complain(field, "\"" + cell + "\" is neither 0 nor 1");
     return cell == "1";
   }
 
@@ -125,7 +120,7 @@ public:
 
   const std::string &place() const { return place_; }
 
-private:
+ private:
   std::string place_;
   std::map<std::string, std::string> cells_;
 };
@@ -199,8 +194,9 @@ Operation operation_of(const std::string &path, const std::vector<std::string> &
     operation = Operation::conv2d;
     wanted = &conv2d_columns;
   } else {
-    throw Complaint(path + ", line 1: the header names none of the fields out_c (a convolution "
-                           "suite), kind (pooling) and activation, so it is no suite.");
+    throw Complaint(path +
+                    ", line 1: the header names none of the fields out_c (a convolution "
+                    "suite), kind (pooling) and activation, so it is no suite.");
   }
   std::set<std::string> seen;
   for (const std::string &column : header) {
@@ -220,12 +216,10 @@ Operation operation_of(const std::string &path, const std::vector<std::string> &
 std::string find_suite(const std::string &name) {
   const bool is_path = name.find('/') != std::string::npos ||
                        (name.size() > 4 && name.compare(name.size() - 4, 4, ".csv") == 0);
-  if (is_path)
-    return name;
+  if (is_path) return name;
   std::string known;
   for (const std::string &candidate : suite_names()) {
-    if (candidate == name)
-      return std::string(EVR_BENCH_SUITES) + "/" + name + ".csv";
+    if (candidate == name) return std::string(EVR_BENCH_SUITES) + "/" + name + ".csv";
     known += (known.empty() ? "" : ", ") + candidate;
   }
   throw Complaint("there is no suite \"" + name + "\"; known: " +
@@ -238,30 +232,25 @@ std::string size_text(int64_t height, int64_t width) {
 }
 
 std::string step_text(const char *word, int64_t height, int64_t width) {
-  if (height == 1 && width == 1)
-    return "";
+  if (height == 1 && width == 1) return "";
   return std::string(" ") + word + " " +
          (height == width ? std::to_string(height) : size_text(height, width));
 }
 
-} // namespace
+}  // namespace
 
 const char *operation_name(Operation operation) {
   switch (operation) {
-  case Operation::conv2d:
-    return "convolution";
-  case Operation::pool2d:
-    return "pooling";
-  case Operation::activation:
-    return "activation";
+    case Operation::conv2d: return "convolution";
+    case Operation::pool2d: return "pooling";
+    case Operation::activation: return "activation";
   }
   return "unknown";
 }
 
 const char *activation_name(evr_activation_kind kind) {
   for (const auto &entry : activation_kinds) {
-    if (entry.second == kind)
-      return entry.first.c_str();
+    if (entry.second == kind) return entry.first.c_str();
   }
   return "unknown";
 }
@@ -270,8 +259,7 @@ std::vector<std::string> suite_names() {
   std::vector<std::string> names;
   std::error_code error;
   for (const auto &entry : std::filesystem::directory_iterator(EVR_BENCH_SUITES, error)) {
-    if (entry.path().extension() == ".csv")
-      names.push_back(entry.path().stem().string());
+    if (entry.path().extension() == ".csv") names.push_back(entry.path().stem().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -295,8 +283,7 @@ Suite read_suite(const std::string &name_or_path) {
       suite.operation = operation_of(suite.path, header);
       continue;
     }
-    if (cells.size() == 1 && cells[0].empty())
-      continue; // a blank line
+    if (cells.size() == 1 && cells[0].empty()) continue;  // a blank line
     const std::string place = suite.path + ", line " + std::to_string(number);
     if (cells.size() < header.size())
       throw Complaint(place + ", field " + header[cells.size()] + ": it is missing (" +
@@ -314,63 +301,52 @@ Suite read_suite(const std::string &name_or_path) {
     if (!names.insert(layer.name).second)
       record.complain("name", "\"" + layer.name + "\" is used twice");
     switch (suite.operation) {
-    case Operation::conv2d:
-      read_conv2d(record, layer.conv2d);
-      break;
-    case Operation::pool2d:
-      read_pool2d(record, layer.pool2d);
-      break;
-    case Operation::activation:
-      read_activation(record, layer.activation);
-      break;
+      case Operation::conv2d: read_conv2d(record, layer.conv2d); break;
+      case Operation::pool2d: read_pool2d(record, layer.pool2d); break;
+      case Operation::activation: read_activation(record, layer.activation); break;
     }
     suite.layers.push_back(layer);
   }
-  if (suite.layers.empty())
-    throw Complaint(suite.path + " holds no layers.");
+  if (suite.layers.empty()) throw Complaint(suite.path + " holds no layers.");
   return suite;
 }
 
 std::string shape_text(const Layer &layer) {
   switch (layer.operation) {
-  case Operation::conv2d: {
-    const evr_conv2d_desc &d = layer.conv2d;
-    evr_conv2d_sizes sizes;
-    if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK)
-      return "";
-    std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
-    text += std::to_string(d.in_channels) + "x" + size_text(d.in_height, d.in_width) + " -> " +
-            std::to_string(d.out_channels) + "x" + size_text(sizes.out_height, sizes.out_width) +
-            ", " + size_text(d.kernel_height, d.kernel_width) +
-            step_text("stride", d.stride_height, d.stride_width) +
-            step_text("dilation", d.dilation_height, d.dilation_width);
-    if (d.groups > 1)
-      text +=
-          d.groups == d.in_channels ? ", depthwise" : ", " + std::to_string(d.groups) + " groups";
-    return text;
-  }
-  case Operation::pool2d: {
-    const evr_pool2d_desc &d = layer.pool2d;
-    evr_pool2d_sizes sizes;
-    if (evr_pool2d_get_sizes(&d, &sizes) != EVR_OK)
-      return "";
-    std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
-    text += std::to_string(d.channels) + "x" + size_text(d.in_height, d.in_width) + " -> " +
-            size_text(sizes.out_height, sizes.out_width) + ", ";
-    for (const auto &entry : pool_kinds) {
-      if (entry.second == d.window.kind)
-        text += entry.first;
+    case Operation::conv2d: {
+      const evr_conv2d_desc &d = layer.conv2d;
+      evr_conv2d_sizes sizes;
+      if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK) return "";
+      std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
+      text += std::to_string(d.in_channels) + "x" + size_text(d.in_height, d.in_width) + " -> " +
+              std::to_string(d.out_channels) + "x" + size_text(sizes.out_height, sizes.out_width) +
+              ", " + size_text(d.kernel_height, d.kernel_width) +
+              step_text("stride", d.stride_height, d.stride_width) +
+              step_text("dilation", d.dilation_height, d.dilation_width);
+      if (d.groups > 1)
+        text +=
+            d.groups == d.in_channels ? ", depthwise" : ", " + std::to_string(d.groups) + " groups";
+      return text;
     }
-    if (d.window.global)
-      return text + " global";
-    return text + " " + size_text(d.window.kernel_height, d.window.kernel_width) +
-           step_text("stride", d.window.stride_height, d.window.stride_width);
-  }
-  case Operation::activation:
-    return std::string(activation_name(layer.activation.activation.kind)) + " of " +
-           std::to_string(layer.activation.count) + " values";
+    case Operation::pool2d: {
+      const evr_pool2d_desc &d = layer.pool2d;
+      evr_pool2d_sizes sizes;
+      if (evr_pool2d_get_sizes(&d, &sizes) != EVR_OK) return "";
+      std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
+      text += std::to_string(d.channels) + "x" + size_text(d.in_height, d.in_width) + " -> " +
+              size_text(sizes.out_height, sizes.out_width) + ", ";
+      for (const auto &entry : pool_kinds) {
+        if (entry.second == d.window.kind) text += entry.first;
+      }
+      if (d.window.global) return text + " global";
+      return text + " " + size_text(d.window.kernel_height, d.window.kernel_width) +
+             step_text("stride", d.window.stride_height, d.window.stride_width);
+    }
+    case Operation::activation:
+      return std::string(activation_name(layer.activation.activation.kind)) + " of " +
+             std::to_string(layer.activation.count) + " values";
   }
   return "";
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -17,7 +17,7 @@ const char *operation_name(Operation operation);
 struct Layer {
   std::string name;
   Operation operation = Operation::conv2d;
-  int64_t repeat = 1; // how often the network contains this layer
+  int64_t repeat = 1;  // how often the network contains this layer
   // The one that operation names is set; the others keep their initial values.
   evr_conv2d_desc conv2d = EVR_CONV2D_DESC_INIT;
   evr_pool2d_desc pool2d = EVR_POOL2D_DESC_INIT;
@@ -44,4 +44,4 @@ std::string shape_text(const Layer &layer);
 // Name of an activation as the suites spell it, such as "leaky_relu".
 const char *activation_name(evr_activation_kind kind);
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -9,16 +9,15 @@ namespace {
 
 // A geometric mean, term by term.
 class Mean {
-public:
+ public:
   void add(double value, double weight = 1.0) {
-    if (value <= 0)
-      return;
+    if (value <= 0) return;
     logarithms_ += weight * std::log(value);
     weights_ += weight;
   }
   double value() const { return weights_ > 0 ? std::exp(logarithms_ / weights_) : 0; }
 
-private:
+ private:
   double logarithms_ = 0, weights_ = 0;
 };
 
@@ -30,46 +29,42 @@ Against against(const SuiteResult &suite, const std::string &name,
   for (const LayerResult &layer : suite.layers) {
     const Contender *other = pick(layer);
     const double ratio = ratio_to_ours(layer, other);
-    if (ratio <= 0)
-      continue;
+    if (ratio <= 0) continue;
     const auto repeat = static_cast<double>(layer.layer.repeat);
     result.layers++;
     result.faster += ratio >= 1.0;
     plain.add(ratio);
     weighted.add(ratio, repeat);
-    result.total_ns += repeat * other->timing.median_ns;
-    result.ours_ns += repeat * layer.ours()->timing.median_ns;
+    result.total_ns += repeat * other->timing.reported_ns;
+    result.ours_ns += repeat * layer.ours()->timing.reported_ns;
   }
   result.ratio = plain.value();
   result.weighted = weighted.value();
   return result;
 }
 
-} // namespace
+}  // namespace
 
 double rate(const LayerResult &layer, const Contender &c) {
-  if (!c.timed())
-    return 0;
-  return (layer.flop > 0 ? layer.flop : layer.bytes) / c.timing.median_ns;
+  if (!c.timed()) return 0;
+  return (layer.flop > 0 ? layer.flop : layer.bytes) / c.timing.reported_ns;
 }
 
 double fraction_of_best(const LayerResult &layer, const Contender &c, const Machine &machine,
                         int threads) {
-  if (!c.timed())
-    return 0;
+  if (!c.timed()) return 0;
   if (layer.flop > 0) {
     const double peak = machine.fma_peak(c.isa, threads);
     return peak > 0 ? rate(layer, c) / peak : 0;
   }
   const Contender *copy = layer.find("copy");
-  return copy ? copy->timing.median_ns / c.timing.median_ns : 0;
+  return copy ? copy->timing.reported_ns / c.timing.reported_ns : 0;
 }
 
 double ratio_to_ours(const LayerResult &layer, const Contender *other) {
   const Contender *ours = layer.ours();
-  if (!ours || !other || !other->timed())
-    return 0;
-  return other->timing.median_ns / ours->timing.median_ns;
+  if (!ours || !other || !other->timed()) return 0;
+  return other->timing.reported_ns / ours->timing.reported_ns;
 }
 
 Summary summarize(const SuiteResult &suite, const Machine &machine, int threads) {
@@ -98,30 +93,25 @@ Summary summarize(const SuiteResult &suite, const Machine &machine, int threads)
     Mean rates, fractions;
     for (const LayerResult &layer : suite.layers) {
       const Contender *c = pick(layer);
-      if (!c)
-        continue;
+      if (!c) continue;
       overall.layers++;
       rates.add(rate(layer, *c));
       fractions.add(fraction_of_best(layer, *c, machine, threads));
     }
     overall.rate = rates.value();
     overall.fraction = fractions.value();
-    if (overall.layers > 0)
-      summary.overall.push_back(overall);
+    if (overall.layers > 0) summary.overall.push_back(overall);
   };
   if (any_ours)
     add_overall("evrisim", Role::ours, [](const LayerResult &layer) { return layer.ours(); });
   for (const auto &[name, role] : names) {
-    if (role == Role::ours)
-      continue;
+    if (role == Role::ours) continue;
     const std::string &wanted = name;
     const auto pick = [&wanted](const LayerResult &layer) { return layer.find(wanted); };
     add_overall(name, role, pick);
-    if (!any_ours)
-      continue;
+    if (!any_ours) continue;
     const Against found = against(suite, name, pick);
-    if (found.layers > 0)
-      summary.against.push_back(found);
+    if (found.layers > 0) summary.against.push_back(found);
   }
   if (any_ours && any_peer)
     summary.against.push_back(
@@ -132,4 +122,4 @@ Summary summarize(const SuiteResult &suite, const Machine &machine, int threads)
   return summary;
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

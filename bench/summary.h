@@ -11,13 +11,13 @@ namespace evr_bench {
 
 // How the library's choice does against one other, over the layers that both were timed on.
 struct Against {
-  std::string name; // a contender, "best peer" or "fastest variant"
+  std::string name;  // a contender, "best peer" or "fastest variant"
   int layers = 0;
-  int faster = 0;      // layers on which ours takes no longer
-  double ratio = 0;    // geometric mean of (its time / our time): above 1, ours is faster
-  double weighted = 0; // the same, each layer counted as often as the network repeats it
-  double total_ns = 0; // its time for all those layers, each times its repeat
-  double ours_ns = 0;  // our time for the same
+  int faster = 0;       // layers on which ours takes no longer
+  double ratio = 0;     // geometric mean of (its time / our time): above 1, ours is faster
+  double weighted = 0;  // the same, each layer counted as often as the network repeats it
+  double total_ns = 0;  // its time for all those layers, each times its repeat
+  double ours_ns = 0;   // our time for the same
 };
 
 // One contender by itself.
@@ -25,8 +25,8 @@ struct Overall {
   std::string name;
   Role role = Role::variant;
   int layers = 0;
-  double rate = 0;     // geometric mean of GFLOP/s (convolutions) or GB/s (the others)
-  double fraction = 0; // geometric mean of the fraction of peak, or of copy speed
+  double rate = 0;      // geometric mean of GFLOP/s (convolutions) or GB/s (the others)
+  double fraction = 0;  // geometric mean of the fraction of peak, or of copy speed
 };
 
 struct Summary {
@@ -47,4 +47,4 @@ double ratio_to_ours(const LayerResult &layer, const Contender *other);
 
 Summary summarize(const SuiteResult &suite, const Machine &machine, int threads);
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -23,8 +23,7 @@ constexpr const char *loud = "1;31";
 // Columns that a string takes: its UTF-8 characters, none of which are wide here.
 int width_of(const std::string &text) {
   int width = 0;
-  for (char c : text)
-    width += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  for (char c : text) width += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   return width;
 }
 
@@ -32,11 +31,10 @@ int width_of(const std::string &text) {
 constexpr int variant_width = 16, time_width = 7, rate_width = 5, percent_width = 4;
 constexpr int figures_width =
     1 + variant_width + 1 + time_width + 1 + rate_width + 1 + percent_width;
-constexpr int extra_width = 9; // lowest time and workspace, where there is room
+constexpr int extra_width = 9;  // lowest time and workspace, where there is room
 
 std::string fit(const std::string &text, int width) {
-  if (width_of(text) <= width)
-    return text;
+  if (width_of(text) <= width) return text;
   // Layers of one network differ at either end of their names, so the middle goes.
   const auto head = static_cast<size_t>((width - 1) / 2);
   const auto tail = static_cast<size_t>(width - 1) - head;
@@ -70,14 +68,12 @@ std::string percent(double fraction) {
 
 std::string bytes_text(size_t bytes) {
   const auto value = static_cast<double>(bytes);
-  if (bytes == 0)
-    return "0";
-  if (value < 1024 * 1024)
-    return number(value / 1024, value < 10240 ? 1 : 0) + "K";
+  if (bytes == 0) return "0";
+  if (value < 1024 * 1024) return number(value / 1024, value < 10240 ? 1 : 0) + "K";
   return number(value / (1024 * 1024), 1) + "M";
 }
 
-} // namespace
+}  // namespace
 
 TableStyle style_of_stdout() {
   TableStyle style;
@@ -102,8 +98,7 @@ std::string Table::paint(const char *code, const std::string &text) const {
 }
 
 std::string Table::time_text(double nanoseconds) const {
-  if (nanoseconds <= 0)
-    return "-";
+  if (nanoseconds <= 0) return "-";
   double value = nanoseconds;
   const char *unit = "ns";
   if (nanoseconds >= 1e9)
@@ -116,8 +111,7 @@ std::string Table::time_text(double nanoseconds) const {
 }
 
 std::string Table::ratio_cell(double ratio, int width) const {
-  if (ratio <= 0)
-    return right("-", width);
+  if (ratio <= 0) return right("-", width);
   const std::string size = number(ratio, ratio < 10 ? 2 : ratio < 100 ? 1 : 0) + "x";
   const std::string text = right(ratio < 10000 ? size : ">9999x", width);
   // Two per cent either way is the noise of a run, and gets no colour.
@@ -125,15 +119,12 @@ std::string Table::ratio_cell(double ratio, int width) const {
 }
 
 std::string Table::bar(double share, int width) const {
-  if (width <= 0 || share <= 0)
-    return "";
+  if (width <= 0 || share <= 0) return "";
   const double length = std::min(share, 1.0) * width;
   const int full = static_cast<int>(length);
   std::string text;
-  if (!style_.unicode)
-    return std::string(static_cast<size_t>(std::max(full, 1)), '#');
-  for (int i = 0; i < full; i++)
-    text += "█";
+  if (!style_.unicode) return std::string(static_cast<size_t>(std::max(full, 1)), '#');
+  for (int i = 0; i < full; i++) text += "█";
   static const char *eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   text += eighths[static_cast<int>((length - full) * 8)];
   return text.empty() ? "▏" : text;
@@ -148,8 +139,7 @@ void Table::begin() {
        << context_.date << "\n";
   out_ << (m.cpu.model[0] ? m.cpu.model : "unknown CPU") << dot << m.cpu.logical_cpus
        << (m.cpu.logical_cpus == 1 ? " CPU" : " CPUs") << dot << "up to " << evr_isa_name(m.isa);
-  if (m.isa != m.cpu.isa)
-    out_ << " (the machine has " << evr_isa_name(m.cpu.isa) << ")";
+  if (m.isa != m.cpu.isa) out_ << " (the machine has " << evr_isa_name(m.cpu.isa) << ")";
   out_ << "\n"
        << threads << (threads == 1 ? " thread" : " threads") << dot << layout_name(s.layout) << dot
        << math_name(s.plan.math) << " math" << dot << context_.compiler << "\n";
@@ -176,8 +166,7 @@ void Table::begin() {
   out_ << "GFLOP/s\nCopy        ";
   for (const char *level : {"L1", "L2", "L3", "memory"}) {
     const double speed = m.copy_peak(level, threads);
-    if (speed > 0)
-      out_ << level << " " << rate_text(speed) << "   ";
+    if (speed > 0) out_ << level << " " << rate_text(speed) << "   ";
   }
   out_ << "GB/s, read + written\n";
 }
@@ -190,21 +179,17 @@ void Table::begin_suite(const Suite &suite) {
               (suite.layers.size() == 1 ? " layer" : " layers")
        << (convolutions_ ? ", each with " + epilogue_name(context_.settings.epilogue) : "") << "\n";
   columns_.clear();
-  if (context_.settings.comparison == Comparison::peers)
-    peers_heading(suite);
+  if (context_.settings.comparison == Comparison::peers) peers_heading(suite);
   out_.flush();
 }
 
 void Table::peers_heading(const Suite &suite) {
   for (const auto &[name, version] : context_.peers) {
-    if (convolutions_ || name != "OpenBLAS")
-      columns_.push_back(name);
+    if (convolutions_ || (name != "OpenBLAS" && name != "oneDNN-own")) columns_.push_back(name);
   }
-  if (convolutions_)
-    columns_.push_back("im2col-gemm");
+  if (convolutions_) columns_.push_back("im2col-gemm");
   int longest = 5;
-  for (const Layer &layer : suite.layers)
-    longest = std::max(longest, width_of(layer.name));
+  for (const Layer &layer : suite.layers) longest = std::max(longest, width_of(layer.name));
   const int wide = style_.width >= 100;
   name_width_ = std::min(longest, wide ? 26 : 13);
   out_ << left("", name_width_) << right("", figures_width + (wide ? 2 * extra_width : 0))
@@ -213,8 +198,7 @@ void Table::peers_heading(const Suite &suite) {
                      right("time", time_width) + " " +
                      right(convolutions_ ? "GF/s" : "GB/s", rate_width) + " " +
                      right(convolutions_ ? "peak" : "copy", percent_width);
-  if (wide)
-    line += right("lowest", extra_width) + right("scratch", extra_width);
+  if (wide) line += right("lowest", extra_width) + right("scratch", extra_width);
   for (const std::string &column : columns_) {
     const std::string name = column == "im2col-gemm" ? "im2col" : column;
     line += " " + right(name, std::max(6, width_of(name)));
@@ -245,14 +229,13 @@ void Table::peers_layer(const LayerResult &layer) {
     for (const Skip &skip : layer.skipped) {
       const bool peer = std::any_of(context_.peers.begin(), context_.peers.end(),
                                     [&](const auto &p) { return p.first == skip.contender; });
-      if (!peer)
-        reason = skip.contender + " skipped: " + skip.reason;
+      if (!peer) reason = skip.contender + " skipped: " + skip.reason;
     }
     out_ << paint(red, reason) << "\n";
     return;
   }
   out_ << left(fit(ours->name, variant_width), variant_width) << " "
-       << right(time_text(ours->timing.median_ns), time_width) << " "
+       << right(time_text(ours->timing.reported_ns), time_width) << " "
        << right(rate_text(rate(layer, *ours)), rate_width) << " "
        << right(percent(fraction_of_best(layer, *ours, context_.machine, threads)), percent_width);
   if (style_.width >= 100)
@@ -261,7 +244,7 @@ void Table::peers_layer(const LayerResult &layer) {
   for (const std::string &column : columns_) {
     const Contender *other = layer.find(column);
     const int width = std::max(6, width_of(column == "im2col-gemm" ? "im2col" : column));
-    if (!other && ours->name.rfind(column, 0) == 0) // the choice is of that family itself
+    if (!other && ours->name.rfind(column, 0) == 0)  // the choice is of that family itself
       out_ << " " << right("=", width);
     else
       out_ << " " << ratio_cell(ratio_to_ours(layer, other), width);
@@ -280,23 +263,20 @@ void Table::variants_layer(const LayerResult &layer) {
   out_ << "\n";
   const Contender *reference = layer.find("reference");
   double best = 0;
-  for (const Contender &c : layer.contenders)
-    best = std::max(best, rate(layer, c));
+  for (const Contender &c : layer.contenders) best = std::max(best, rate(layer, c));
   for (const Contender &c : layer.contenders) {
-    if (!c.timed())
-      continue;
+    if (!c.timed()) continue;
     const double speedup =
-        reference && &c != reference ? reference->timing.median_ns / c.timing.median_ns : 0;
+        reference && &c != reference ? reference->timing.reported_ns / c.timing.reported_ns : 0;
     const double speed = rate(layer, c);
-    std::string line = left(c.name, 19) + right(time_text(c.timing.median_ns), 9) +
+    std::string line = left(c.name, 19) + right(time_text(c.timing.reported_ns), 9) +
                        right(rate_text(speed), 8) + (convolutions_ ? " GF/s" : " GB/s") +
                        right(percent(fraction_of_best(layer, c, context_.machine, threads)), 6) +
                        right(speedup > 0 ? number(speedup, speedup < 10 ? 1 : 0) + "x" : "", 7) +
                        "  ";
     const int room = style_.width - 2 - width_of(line);
     std::string tail = bar(speed / best, c.note.empty() ? room : room / 2);
-    if (!c.note.empty())
-      tail += " " + c.note;
+    if (!c.note.empty()) tail += " " + c.note;
     out_ << (c.chosen ? paint(green, style_.unicode ? "▸ " : "> ") : "  ") << line
          << (c.chosen ? paint(green, tail) : tail) << "\n";
   }
@@ -316,14 +296,12 @@ void Table::end_suite(const SuiteResult &suite) {
 void Table::peers_summary(const Summary &summary) {
   const Overall *ours = nullptr;
   for (const Overall &o : summary.overall) {
-    if (o.role == Role::ours)
-      ours = &o;
+    if (o.role == Role::ours) ours = &o;
   }
   const int wide = style_.width >= 100;
   const auto find = [&](const std::string &name) -> const Against * {
     for (const Against &a : summary.against) {
-      if (a.name == name)
-        return &a;
+      if (a.name == name) return &a;
     }
     return nullptr;
   };
@@ -354,8 +332,7 @@ void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
        << paint(bold, "Geometric means of " + suite.suite.name)
        << (context_.weighted ? ", each layer counted as often as it repeats" : "") << "\n";
   double best = 0;
-  for (const Overall &o : summary.overall)
-    best = std::max(best, o.rate);
+  for (const Overall &o : summary.overall) best = std::max(best, o.rate);
   for (const Overall &o : summary.overall) {
     const std::string name = o.role == Role::ours ? "as chosen" : o.name;
     std::string line = left(name, 19) + right(std::to_string(o.layers), 5) +
@@ -377,8 +354,7 @@ void Table::skips(const SuiteResult &suite) {
     for (const Skip &skip : layer.skipped)
       grouped[{skip.contender, skip.reason}].push_back(layer.layer.name);
   }
-  if (grouped.empty())
-    return;
+  if (grouped.empty()) return;
   out_ << paint(faint, "Skipped:") << "\n";
   for (const auto &[what, layers] : grouped) {
     std::string where;
@@ -407,4 +383,4 @@ void Table::noise(const SuiteResult &suite) {
          << "\n";
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

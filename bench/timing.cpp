@@ -14,12 +14,11 @@ namespace {
 
 // Takes the rounds out of Google Benchmark; the table is printed elsewhere.
 class Collector final : public benchmark::BenchmarkReporter {
-public:
+ public:
   bool ReportContext(const Context &) override { return true; }
   void ReportRuns(const std::vector<Run> &runs) override {
     for (const Run &run : runs) {
-      if (run.run_type != Run::RT_Iteration || run.error_occurred)
-        continue;
+      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
       rounds[run.run_name.function_name].push_back(run.GetAdjustedRealTime());
     }
   }
@@ -32,7 +31,7 @@ int rounds_for(const Contender &contender, const TimingSettings &settings) {
   return contender.first_run_ns > long_ns ? std::min(3, settings.rounds) : settings.rounds;
 }
 
-} // namespace
+}  // namespace
 
 void initialize_timing(const char *program) {
   // Rounds of all contenders of one layer in random order, so that no one always runs after the
@@ -47,8 +46,7 @@ void time_interleaved(const std::vector<Contender *> &contenders, const TimingSe
                       const RoundProgress &progress) {
   benchmark::ClearRegisteredBenchmarks();
   int all_rounds = 0, done = 0;
-  for (const Contender *c : contenders)
-    all_rounds += rounds_for(*c, settings);
+  for (const Contender *c : contenders) all_rounds += rounds_for(*c, settings);
   const Contender *last = nullptr;
   for (Contender *c : contenders) {
     const auto round = [&, c](benchmark::State &state) {
@@ -58,9 +56,8 @@ void time_interleaved(const std::vector<Contender *> &contenders, const TimingSe
       if (settings.threads > 1 && last != c)
         std::this_thread::sleep_for(std::chrono::milliseconds(60));
       last = c;
-      c->prepared.run(); // warms caches, the pool and the clock
-      for (auto _ : state)
-        c->prepared.run();
+      c->prepared.run();  // warms caches, the pool and the clock
+      for (auto _ : state) c->prepared.run();
     };
     benchmark::RegisterBenchmark(c->name.c_str(), round)
         ->UseRealTime()
@@ -73,18 +70,18 @@ void time_interleaved(const std::vector<Contender *> &contenders, const TimingSe
   benchmark::ClearRegisteredBenchmarks();
   for (Contender *c : contenders) {
     c->timing.round_ns = collector.rounds[c->name];
-    if (c->timed())
-      summarize(c->timing);
+    if (c->timed()) summarize(c->timing, settings.report_lowest);
   }
 }
 
-void summarize(Timing &timing) {
+void summarize(Timing &timing, bool report_lowest) {
   std::vector<double> sorted = timing.round_ns;
   std::sort(sorted.begin(), sorted.end());
   const size_t n = sorted.size();
   timing.median_ns = n % 2 ? sorted[n / 2] : 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]);
   timing.lowest_ns = sorted.front();
   timing.highest_ns = sorted.back();
+  timing.reported_ns = report_lowest ? timing.lowest_ns : timing.median_ns;
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -9,9 +9,10 @@
 namespace evr_bench {
 
 struct TimingSettings {
-  int rounds = 7;              // at least 3 where one execution takes very long
-  double round_seconds = 0.01; // lower bound of one round's time on one contender
+  int rounds = 7;               // at least 3 where one execution takes very long
+  double round_seconds = 0.01;  // lower bound of one round's time on one contender
   int threads = 1;
+  bool report_lowest = false;  // the quickest round instead of the median
 };
 
 // Called at the start of each round of each contender: name, and rounds done of all rounds.
@@ -24,7 +25,7 @@ void initialize_timing(const char *program);
 void time_interleaved(const std::vector<Contender *> &contenders, const TimingSettings &settings,
                       const RoundProgress &progress);
 
-// Computes median, lowest and highest from round_ns, which must not be empty.
-void summarize(Timing &timing);
+// Computes the figures from round_ns, which must not be empty.
+void summarize(Timing &timing, bool report_lowest);
 
-} // namespace evr_bench
+}  // namespace evr_bench

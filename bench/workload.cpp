@@ -16,8 +16,7 @@ Buffer::Buffer(int64_t count) : count_(count) {
     throw Complaint("a buffer of " + std::to_string(count) + " floats cannot be addressed.");
   const size_t bytes = (wanted * sizeof(float) + 2 * line - 1) / line * line;
   memory_.reset(static_cast<float *>(std::aligned_alloc(line, bytes)));
-  if (!memory_)
-    throw Complaint("no memory for a buffer of " + std::to_string(bytes) + " bytes.");
+  if (!memory_) throw Complaint("no memory for a buffer of " + std::to_string(bytes) + " bytes.");
   std::memset(memory_.get(), 0, bytes);
 }
 
@@ -50,40 +49,36 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
   w.layer = layer;
   int64_t x_count = 0, weights_count = 0, bias_count = 0, y_count = 0;
   switch (layer.operation) {
-  case Operation::conv2d: {
-    evr_conv2d_desc &d = w.layer.conv2d;
-    d.layout = layout;
-    d.filter_layout = layout == EVR_NHWC ? EVR_HWIO : EVR_OIHW;
-    d.activation.kind = epilogue == Epilogue::bias_relu ? EVR_RELU : EVR_IDENTITY;
-    w.has_bias = epilogue != Epilogue::none;
-    evr_conv2d_sizes sizes;
-    if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK)
-      throw Complaint(evr_last_error());
-    w.out_height = sizes.out_height;
-    w.out_width = sizes.out_width;
-    x_count = sizes.x_count;
-    weights_count = sizes.weights_count;
-    bias_count = w.has_bias ? sizes.bias_count : 0;
-    y_count = sizes.y_count;
-    w.flop = 2.0 * static_cast<double>(sizes.y_count) *
-             static_cast<double>(sizes.weights_count / d.out_channels);
-    break;
-  }
-  case Operation::pool2d: {
-    evr_pool2d_desc &d = w.layer.pool2d;
-    d.layout = layout;
-    evr_pool2d_sizes sizes;
-    if (evr_pool2d_get_sizes(&d, &sizes) != EVR_OK)
-      throw Complaint(evr_last_error());
-    w.out_height = sizes.out_height;
-    w.out_width = sizes.out_width;
-    x_count = sizes.x_count;
-    y_count = sizes.y_count;
-    break;
-  }
-  case Operation::activation:
-    x_count = y_count = layer.activation.count;
-    break;
+    case Operation::conv2d: {
+      evr_conv2d_desc &d = w.layer.conv2d;
+      d.layout = layout;
+      d.filter_layout = layout == EVR_NHWC ? EVR_HWIO : EVR_OIHW;
+      d.activation.kind = epilogue == Epilogue::bias_relu ? EVR_RELU : EVR_IDENTITY;
+      w.has_bias = epilogue != Epilogue::none;
+      evr_conv2d_sizes sizes;
+      if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
+      w.out_height = sizes.out_height;
+      w.out_width = sizes.out_width;
+      x_count = sizes.x_count;
+      weights_count = sizes.weights_count;
+      bias_count = w.has_bias ? sizes.bias_count : 0;
+      y_count = sizes.y_count;
+      w.flop = 2.0 * static_cast<double>(sizes.y_count) *
+               static_cast<double>(sizes.weights_count / d.out_channels);
+      break;
+    }
+    case Operation::pool2d: {
+      evr_pool2d_desc &d = w.layer.pool2d;
+      d.layout = layout;
+      evr_pool2d_sizes sizes;
+      if (evr_pool2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
+      w.out_height = sizes.out_height;
+      w.out_width = sizes.out_width;
+      x_count = sizes.x_count;
+      y_count = sizes.y_count;
+      break;
+    }
+    case Operation::activation: x_count = y_count = layer.activation.count; break;
   }
   w.x = Buffer(x_count);
   w.weights = Buffer(weights_count);
@@ -94,8 +89,7 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
   w.bias.fill_random(seed + 2);
   if (layer.operation == Operation::activation) {
     // The functions of interest bend between -8 and 8.
-    for (int64_t i = 0; i < x_count; i++)
-      w.x.data()[i] *= 8.0f;
+    for (int64_t i = 0; i < x_count; i++) w.x.data()[i] *= 8.0f;
   }
   w.bytes = static_cast<double>(sizeof(float)) *
             (static_cast<double>(x_count) + static_cast<double>(weights_count) +
@@ -105,14 +99,10 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
 
 const char *outcome_name(Check::Outcome outcome) {
   switch (outcome) {
-  case Check::Outcome::not_checked:
-    return "not checked";
-  case Check::Outcome::identical:
-    return "identical";
-  case Check::Outcome::within:
-    return "within tolerance";
-  case Check::Outcome::mismatch:
-    return "MISMATCH";
+    case Check::Outcome::not_checked: return "not checked";
+    case Check::Outcome::identical: return "identical";
+    case Check::Outcome::within: return "within tolerance";
+    case Check::Outcome::mismatch: return "MISMATCH";
   }
   return "unknown";
 }
@@ -159,4 +149,4 @@ Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit) {
   return check;
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -14,7 +14,7 @@ namespace evr_bench {
 // Floats on a cache line boundary. Some peers read a few elements past the end, as their headers
 // state, so a line more than asked for is there.
 class Buffer {
-public:
+ public:
   Buffer() = default;
   explicit Buffer(int64_t count);
 
@@ -22,9 +22,9 @@ public:
   const float *data() const { return memory_.get(); }
   int64_t count() const { return count_; }
   void fill(float value);
-  void fill_random(uint64_t seed); // uniform in [-1, 1)
+  void fill_random(uint64_t seed);  // uniform in [-1, 1)
 
-private:
+ private:
   struct Free {
     void operator()(float *memory) const { std::free(memory); }
   };
@@ -39,8 +39,8 @@ struct Workload {
   Buffer x, weights, bias, y;
   bool has_bias = false;
   int64_t out_height = 0, out_width = 0;
-  double flop = 0;  // two for each multiply-add of a convolution; 0 where only bytes count
-  double bytes = 0; // each tensor read or written once: the least that any method moves
+  double flop = 0;   // two for each multiply-add of a convolution; 0 where only bytes count
+  double bytes = 0;  // each tensor read or written once: the least that any method moves
 
   // The weight from input channel i of its group to output channel o.
   float weight(int64_t o, int64_t i, int64_t kernel_row, int64_t kernel_column) const;
@@ -53,9 +53,9 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
 struct Check {
   enum class Outcome { not_checked, identical, within, mismatch };
   Outcome outcome = Outcome::not_checked;
-  double largest_error = 0;  // largest |difference| / root mean square of the reference
-  double relative_error = 0; // ||difference|| / ||reference||
-  std::string detail;        // where it goes wrong, for a mismatch
+  double largest_error = 0;   // largest |difference| / root mean square of the reference
+  double relative_error = 0;  // ||difference|| / ||reference||
+  std::string detail;         // where it goes wrong, for a mismatch
 };
 
 const char *outcome_name(Check::Outcome outcome);
@@ -68,4 +68,4 @@ constexpr double relative_error_allowed = 1e-5;
 // Compares y with the reference: bit for bit, or within the tolerance.
 Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit);
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -31,13 +31,17 @@ struct Execution {
 };
 
 class OneDnn final : public Peer {
-public:
-  explicit OneDnn(const PeerSettings &settings)
-      : settings_(settings), status_(limit(settings)), engine_(dnnl::engine::kind::cpu, 0) {
+ public:
+  OneDnn(const PeerSettings &settings, bool own_layout)
+      : settings_(settings),
+        own_layout_(own_layout),
+        status_(limit(settings)),
+        engine_(dnnl::engine::kind::cpu, 0) {
     omp_set_num_threads(settings.threads);
   }
 
-  std::string name() const override { return "oneDNN"; }
+  std::string name() const override { return own_layout_ ? "oneDNN-own" : "oneDNN"; }
+  bool has_own_layout() const override { return own_layout_; }
 
   std::string version() const override {
     const dnnl_version_t *v = dnnl_version();
@@ -46,22 +50,20 @@ public:
   }
 
   std::string refusal() const override {
-    if (settings_.isa == EVR_ISA_SCALAR)
-      return "its lowest instruction set is SSE4.1";
+    if (settings_.isa == EVR_ISA_SCALAR) return "its lowest instruction set is SSE4.1";
     if (status_ != dnnl::status::success)
       return std::string("it could not be limited to ") + evr_isa_name(settings_.isa);
     return "";
   }
 
   Prepared prepare(Workload &w) override {
+    if (own_layout_ && w.layer.operation != Operation::conv2d)
+      return refuse("only its convolutions choose a layout");
     try {
       switch (w.layer.operation) {
-      case Operation::conv2d:
-        return convolution(w);
-      case Operation::pool2d:
-        return pooling(w);
-      case Operation::activation:
-        return activation(w);
+        case Operation::conv2d: return convolution(w);
+        case Operation::pool2d: return pooling(w);
+        case Operation::activation: return activation(w);
       }
     } catch (const dnnl::error &error) {
       return refuse(std::string("oneDNN says: ") + error.what());
@@ -69,23 +71,52 @@ public:
     return refuse("it has no such operation");
   }
 
-private:
+ private:
   // Counts only before oneDNN has looked at the CPU, so before anything else is asked of it.
   static dnnl::status limit(const PeerSettings &settings) {
-    if (settings.isa == EVR_ISA_AVX2 && settings.machine_isa != EVR_ISA_AVX2)
-      return dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
-    return dnnl::status::success;
+    static const dnnl::status status =
+        settings.isa == EVR_ISA_AVX2 && settings.machine_isa != EVR_ISA_AVX2
+            ? dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2)
+            : dnnl::status::success;
+    return status;
   }
 
+  // The same tensor, its order in memory left to the primitive where the peer has that freedom.
+  memory::desc free_order(const memory::desc &plain) const {
+    return own_layout_ ? memory::desc(plain.dims(), plain.data_type(), tag::any) : plain;
+  }
+
+  void reorder(memory from, memory to) {
+    dnnl::stream stream(engine_);
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+  }
+
+  // Source and target as the primitive wants them. What it wants in another order than the user's
+  // is reordered here, once, and the result when it is looked at.
   template <typename Descriptor>
-  Prepared finish(const Descriptor &descriptor, std::unordered_map<int, memory> arguments,
+  Prepared finish(Workload &w, const Descriptor &descriptor, const memory::desc &source,
+                  const memory::desc &target, std::unordered_map<int, memory> arguments,
                   size_t packed_bytes) {
+    memory from(source, engine_, w.x.data()), to(target, engine_, w.y.data());
+    Prepared prepared;
+    if (descriptor.src_desc() != source) {
+      memory own(descriptor.src_desc(), engine_);
+      reorder(from, own);
+      from = own;
+    }
+    if (descriptor.dst_desc() != target) {
+      const memory own(descriptor.dst_desc(), engine_), users = to;
+      prepared.collect = [this, own, users] { reorder(own, users); };
+      to = own;
+    }
+    arguments.insert({DNNL_ARG_SRC, from});
+    arguments.insert({DNNL_ARG_DST, to});
     auto execution = std::make_shared<Execution>();
     execution->stream = dnnl::stream(engine_);
     const memory scratchpad(descriptor.scratchpad_desc(), engine_);
     arguments.insert({DNNL_ARG_SCRATCHPAD, scratchpad});
     execution->arguments = std::move(arguments);
-    Prepared prepared;
     prepared.implementation = descriptor.impl_info_str();
     prepared.workspace_bytes = descriptor.scratchpad_desc().get_size();
     prepared.packed_bytes = packed_bytes;
@@ -109,10 +140,8 @@ private:
 
   Prepared convolution(Workload &w) {
     const evr_conv2d_desc &d = w.layer.conv2d;
-    if (d.pad_mode != EVR_PAD_ZERO)
-      return refuse("it pads with zeros only");
-    if (d.pool.kind != EVR_POOL_NONE)
-      return refuse("it has no fused pooling");
+    if (d.pad_mode != EVR_PAD_ZERO) return refuse("it pads with zeros only");
+    if (d.pool.kind != EVR_POOL_NONE) return refuse("it has no fused pooling");
     const auto f32 = memory::data_type::f32;
     const tag plain = d.layout == EVR_NHWC ? tag::nhwc : tag::nchw;
     const memory::desc source({d.batch, d.in_channels, d.in_height, d.in_width}, f32, plain);
@@ -141,31 +170,26 @@ private:
     const auto kind = prop_kind::forward_inference;
     const auto method = algorithm::convolution_direct;
     const auto operation =
-        w.has_bias ? dnnl::convolution_forward::desc(kind, method, source, any_weights, bias,
-                                                     target, strides, dilations, before, after)
-                   : dnnl::convolution_forward::desc(kind, method, source, any_weights, target,
-                                                     strides, dilations, before, after);
+        w.has_bias
+            ? dnnl::convolution_forward::desc(kind, method, free_order(source), any_weights, bias,
+                                              free_order(target), strides, dilations, before, after)
+            : dnnl::convolution_forward::desc(kind, method, free_order(source), any_weights,
+                                              free_order(target), strides, dilations, before,
+                                              after);
     const dnnl::convolution_forward::primitive_desc chosen(operation, attributes, engine_);
 
-    memory plain_memory({shape, f32, plain_weights}, engine_, w.weights.data());
-    memory packed(chosen.weights_desc(), engine_);
-    dnnl::stream stream(engine_);
-    dnnl::reorder(plain_memory, packed).execute(stream, plain_memory, packed);
-    stream.wait();
-    std::unordered_map<int, memory> arguments = {
-        {DNNL_ARG_SRC, memory(source, engine_, w.x.data())},
-        {DNNL_ARG_WEIGHTS, packed},
-        {DNNL_ARG_DST, memory(target, engine_, w.y.data())}};
-    if (w.has_bias)
-      arguments.insert({DNNL_ARG_BIAS, memory(bias, engine_, w.bias.data())});
-    return finish(chosen, std::move(arguments), chosen.weights_desc().get_size());
+    const memory packed(chosen.weights_desc(), engine_);
+    reorder(memory({shape, f32, plain_weights}, engine_, w.weights.data()), packed);
+    std::unordered_map<int, memory> arguments = {{DNNL_ARG_WEIGHTS, packed}};
+    if (w.has_bias) arguments.insert({DNNL_ARG_BIAS, memory(bias, engine_, w.bias.data())});
+    return finish(w, chosen, source, target, std::move(arguments),
+                  chosen.weights_desc().get_size());
   }
 
   Prepared pooling(Workload &w) {
     const evr_pool2d_desc &d = w.layer.pool2d;
     const evr_pool2d_window &window = d.window;
-    if (window.kind == EVR_POOL_MIN)
-      return refuse("it has no minimum pooling");
+    if (window.kind == EVR_POOL_MIN) return refuse("it has no minimum pooling");
     const auto f32 = memory::data_type::f32;
     const tag plain = d.layout == EVR_NHWC ? tag::nhwc : tag::nchw;
     const memory::desc source({d.batch, d.channels, d.in_height, d.in_width}, f32, plain);
@@ -195,10 +219,7 @@ private:
                                                    target, strides, kernel, dilations, before,
                                                    after);
     const dnnl::pooling_v2_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
-    return finish(chosen,
-                  {{DNNL_ARG_SRC, memory(source, engine_, w.x.data())},
-                   {DNNL_ARG_DST, memory(target, engine_, w.y.data())}},
-                  0);
+    return finish(w, chosen, source, target, {}, 0);
   }
 
   // Padding after the end that makes the output come out as rounded up.
@@ -213,62 +234,47 @@ private:
     float alpha = 0.0f, beta = 0.0f;
     algorithm method;
     switch (d.activation.kind) {
-    case EVR_RELU:
-      method = algorithm::eltwise_relu;
-      break;
-    case EVR_LEAKY_RELU:
-      method = algorithm::eltwise_relu;
-      alpha = d.activation.alpha;
-      break;
-    case EVR_ELU:
-      method = algorithm::eltwise_elu;
-      alpha = d.activation.alpha;
-      break;
-    case EVR_SIGMOID:
-      method = algorithm::eltwise_logistic;
-      break;
-    case EVR_TANH:
-      method = algorithm::eltwise_tanh;
-      break;
-    case EVR_RELU6:
-      method = algorithm::eltwise_clip;
-      beta = 6.0f;
-      break;
-    case EVR_HARD_SWISH:
-      method = algorithm::eltwise_hardswish;
-      break;
-    case EVR_SILU:
-      method = algorithm::eltwise_swish;
-      alpha = 1.0f;
-      break;
-    case EVR_GELU:
-      method = algorithm::eltwise_gelu_erf;
-      break;
-    case EVR_GELU_TANH:
-      method = algorithm::eltwise_gelu_tanh;
-      break;
-    default:
-      return refuse("it has no such function");
+      case EVR_RELU: method = algorithm::eltwise_relu; break;
+      case EVR_LEAKY_RELU:
+        method = algorithm::eltwise_relu;
+        alpha = d.activation.alpha;
+        break;
+      case EVR_ELU:
+        method = algorithm::eltwise_elu;
+        alpha = d.activation.alpha;
+        break;
+      case EVR_SIGMOID: method = algorithm::eltwise_logistic; break;
+      case EVR_TANH: method = algorithm::eltwise_tanh; break;
+      case EVR_RELU6:
+        method = algorithm::eltwise_clip;
+        beta = 6.0f;
+        break;
+      case EVR_HARD_SWISH: method = algorithm::eltwise_hardswish; break;
+      case EVR_SILU:
+        method = algorithm::eltwise_swish;
+        alpha = 1.0f;
+        break;
+      case EVR_GELU: method = algorithm::eltwise_gelu_erf; break;
+      case EVR_GELU_TANH: method = algorithm::eltwise_gelu_tanh; break;
+      default: return refuse("it has no such function");
     }
     const memory::desc vector({d.count}, memory::data_type::f32, tag::x);
     const dnnl::eltwise_forward::desc operation(prop_kind::forward_inference, method, vector, alpha,
                                                 beta);
     const dnnl::eltwise_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
-    return finish(chosen,
-                  {{DNNL_ARG_SRC, memory(vector, engine_, w.x.data())},
-                   {DNNL_ARG_DST, memory(vector, engine_, w.y.data())}},
-                  0);
+    return finish(w, chosen, vector, vector, {}, 0);
   }
 
   PeerSettings settings_;
+  bool own_layout_;
   dnnl::status status_;
   dnnl::engine engine_;
 };
 
-} // namespace
+}  // namespace
 
-std::unique_ptr<Peer> make_onednn(const PeerSettings &settings) {
-  return std::make_unique<OneDnn>(settings);
+std::unique_ptr<Peer> make_onednn(const PeerSettings &settings, bool own_layout) {
+  return std::make_unique<OneDnn>(settings, own_layout);
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

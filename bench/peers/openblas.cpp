@@ -17,8 +17,8 @@ namespace {
 struct Shape {
   evr_conv2d_desc d;
   int64_t out_height, out_width;
-  int64_t group_in, group_out, terms; // terms: length of one sum
-  bool plain;                         // the image is its own column matrix
+  int64_t group_in, group_out, terms;  // terms: length of one sum
+  bool plain;                          // the image is its own column matrix
 };
 
 // NHWC: one row a pixel, its columns in the order row, column, input channel.
@@ -72,8 +72,7 @@ void finish_output(const Shape &s, const float *bias, float *y, int threads) {
   const int64_t pixels = s.out_height * s.out_width;
   const int64_t channels = s.d.out_channels;
   const bool relu = s.d.activation.kind == EVR_RELU;
-  if (!bias && !relu)
-    return;
+  if (!bias && !relu) return;
   const bool nhwc = s.d.layout == EVR_NHWC;
   const int64_t rows = nhwc ? pixels : channels, length = nhwc ? channels : pixels;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
@@ -124,7 +123,7 @@ void convolve(const Shape &s, const Workload &w, float *y, float *columns, int t
 }
 
 class OpenBlas final : public Peer {
-public:
+ public:
   explicit OpenBlas(const PeerSettings &settings) : settings_(settings) {
     openblas_set_num_threads(settings.threads);
   }
@@ -139,8 +138,7 @@ public:
   }
 
   std::string refusal() const override {
-    if (settings_.isa == EVR_ISA_SCALAR)
-      return "it has no kernels without vector instructions";
+    if (settings_.isa == EVR_ISA_SCALAR) return "it has no kernels without vector instructions";
     return "";
   }
 
@@ -149,10 +147,8 @@ public:
       return refuse("a matrix library: convolutions only");
     Shape s{};
     s.d = w.layer.conv2d;
-    if (s.d.pad_mode != EVR_PAD_ZERO)
-      return refuse("the harness pads with zeros only");
-    if (s.d.pool.kind != EVR_POOL_NONE)
-      return refuse("the harness has no pooling after it");
+    if (s.d.pad_mode != EVR_PAD_ZERO) return refuse("the harness pads with zeros only");
+    if (s.d.pool.kind != EVR_POOL_NONE) return refuse("the harness has no pooling after it");
     if (s.d.activation.kind != EVR_IDENTITY && s.d.activation.kind != EVR_RELU)
       return refuse("the harness follows it with ReLU only");
     s.out_height = w.out_height;
@@ -178,11 +174,11 @@ public:
     return prepared;
   }
 
-private:
+ private:
   PeerSettings settings_;
 };
 
-} // namespace
+}  // namespace
 
 std::unique_ptr<Peer> make_openblas(const PeerSettings &settings) {
   return std::make_unique<OpenBlas>(settings);
@@ -191,11 +187,10 @@ std::unique_ptr<Peer> make_openblas(const PeerSettings &settings) {
 void limit_openblas(evr_isa isa, char **arguments) {
   // OpenBLAS chooses its kernels while it is loaded, before main, so the only way to limit it is
   // its environment variable and a new start. "Haswell" is its name for AVX2 on any CPU.
-  if (isa != EVR_ISA_AVX2 || std::getenv("OPENBLAS_CORETYPE"))
-    return;
+  if (isa != EVR_ISA_AVX2 || std::getenv("OPENBLAS_CORETYPE")) return;
   setenv("OPENBLAS_CORETYPE", "Haswell", 0);
   execv("/proc/self/exe", arguments);
   throw Complaint("OpenBLAS cannot be limited to avx2: this program cannot start itself anew.");
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

@@ -13,11 +13,12 @@ namespace evr_bench {
 
 // Something made ready to compute one layer.
 struct Prepared {
-  std::function<void()> run;  // computes w.y once; empty where the layer is refused
-  std::string refusal;        // why, where it is
-  std::string implementation; // what was chosen to run, in the contender's own words
-  size_t workspace_bytes = 0; // scratch memory of one execution
-  size_t packed_bytes = 0;    // weights in a form of their own
+  std::function<void()> run;      // computes w.y once; empty where the layer is refused
+  std::string refusal;            // why, where it is
+  std::function<void()> collect;  // brings the result into w.y, where run leaves it elsewhere
+  std::string implementation;     // what was chosen to run, in the contender's own words
+  size_t workspace_bytes = 0;     // scratch memory of one execution
+  size_t packed_bytes = 0;        // weights in a form of their own
 };
 
 inline Prepared refuse(std::string reason) {
@@ -28,17 +29,21 @@ inline Prepared refuse(std::string reason) {
 
 struct PeerSettings {
   int threads = 1;
-  evr_isa isa = EVR_ISA_SCALAR;         // the highest level that any contender may use
-  evr_isa machine_isa = EVR_ISA_SCALAR; // the highest that the machine has
+  evr_isa isa = EVR_ISA_SCALAR;          // the highest level that any contender may use
+  evr_isa machine_isa = EVR_ISA_SCALAR;  // the highest that the machine has
+  bool own_layout = false;               // also oneDNN on tensors in its own layout
 };
 
 class Peer {
-public:
+ public:
   virtual ~Peer() = default;
   virtual std::string name() const = 0;
   virtual std::string version() const = 0;
   // Why it cannot run under these settings at all; "" where it can.
   virtual std::string refusal() const { return ""; }
+  // Whether its tensors lie in a layout of its own: then it is something to measure against, but
+  // does not do the job that the others do.
+  virtual bool has_own_layout() const { return false; }
   // Makes it ready for one layer, which outlives the result. All that a program would do once and
   // not on every call is done here.
   virtual Prepared prepare(Workload &w) = 0;
@@ -58,9 +63,9 @@ std::vector<std::unique_ptr<Peer>> make_peers(const PeerSettings &settings);
 std::vector<MissingPeer> missing_peers();
 
 // One of these for each peer, called where meson found it.
-std::unique_ptr<Peer> make_onednn(const PeerSettings &settings);
+std::unique_ptr<Peer> make_onednn(const PeerSettings &settings, bool own_layout);
 std::unique_ptr<Peer> make_xnnpack(const PeerSettings &settings);
 std::unique_ptr<Peer> make_openblas(const PeerSettings &settings);
 void limit_openblas(evr_isa isa, char **arguments);
 
-} // namespace evr_bench
+}  // namespace evr_bench

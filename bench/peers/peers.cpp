@@ -13,7 +13,8 @@ void limit_peers(evr_isa isa, char **arguments) {
 std::vector<std::unique_ptr<Peer>> make_peers(const PeerSettings &settings) {
   std::vector<std::unique_ptr<Peer>> peers;
 #ifdef EVR_BENCH_ONEDNN
-  peers.push_back(make_onednn(settings));
+  peers.push_back(make_onednn(settings, false));
+  if (settings.own_layout) peers.push_back(make_onednn(settings, true));
 #endif
 #ifdef EVR_BENCH_XNNPACK
   peers.push_back(make_xnnpack(settings));
@@ -31,8 +32,9 @@ std::vector<MissingPeer> missing_peers() {
   missing.push_back({"oneDNN", "not found when this program was configured (libdnnl-dev)"});
 #endif
 #ifndef EVR_BENCH_XNNPACK
-  missing.push_back({"XNNPACK", "not found when this program was configured (libxnnpack-dev and "
-                                "libpthreadpool-dev)"});
+  missing.push_back({"XNNPACK",
+                     "not found when this program was configured (libxnnpack-dev and "
+                     "libpthreadpool-dev)"});
 #endif
 #ifndef EVR_BENCH_OPENBLAS
   missing.push_back({"OpenBLAS", "not found when this program was configured (libopenblas-dev)"});
@@ -40,4 +42,4 @@ std::vector<MissingPeer> missing_peers() {
   return missing;
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench

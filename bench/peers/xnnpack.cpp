@@ -33,25 +33,19 @@ size_t count(int64_t value) { return static_cast<size_t>(value); }
 
 std::string status_text(xnn_status status) {
   switch (status) {
-  case xnn_status_unsupported_hardware:
-    return "XNNPACK does not support this CPU";
-  case xnn_status_unsupported_parameter:
-    return "XNNPACK does not support these parameters";
-  case xnn_status_invalid_parameter:
-    return "XNNPACK finds these parameters invalid";
-  case xnn_status_out_of_memory:
-    return "XNNPACK is out of memory";
-  default:
-    return "XNNPACK fails with status " + std::to_string(static_cast<int>(status));
+    case xnn_status_unsupported_hardware: return "XNNPACK does not support this CPU";
+    case xnn_status_unsupported_parameter: return "XNNPACK does not support these parameters";
+    case xnn_status_invalid_parameter: return "XNNPACK finds these parameters invalid";
+    case xnn_status_out_of_memory: return "XNNPACK is out of memory";
+    default: return "XNNPACK fails with status " + std::to_string(static_cast<int>(status));
   }
 }
 
 class XnnPack final : public Peer {
-public:
+ public:
   explicit XnnPack(const PeerSettings &settings)
       : settings_(settings), status_(xnn_initialize(nullptr)) {
-    if (settings.threads > 1)
-      pool_.reset(pthreadpool_create(count(settings.threads)));
+    if (settings.threads > 1) pool_.reset(pthreadpool_create(count(settings.threads)));
   }
 
   std::string name() const override { return "XNNPACK"; }
@@ -59,8 +53,7 @@ public:
   std::string version() const override { return EVR_BENCH_XNNPACK_VERSION; }
 
   std::string refusal() const override {
-    if (status_ != xnn_status_success)
-      return status_text(status_);
+    if (status_ != xnn_status_success) return status_text(status_);
     if (settings_.isa != settings_.machine_isa)
       return std::string("it cannot be limited to ") + evr_isa_name(settings_.isa) + " at run time";
     return "";
@@ -68,17 +61,14 @@ public:
 
   Prepared prepare(Workload &w) override {
     switch (w.layer.operation) {
-    case Operation::conv2d:
-      return convolution(w);
-    case Operation::pool2d:
-      return pooling(w);
-    case Operation::activation:
-      return activation(w);
+      case Operation::conv2d: return convolution(w);
+      case Operation::pool2d: return pooling(w);
+      case Operation::activation: return activation(w);
     }
     return refuse("it has no such operation");
   }
 
-private:
+ private:
   Prepared finish(xnn_operator_t op, std::string implementation, size_t packed_bytes) {
     std::shared_ptr<xnn_operator> owned(op, DeleteOperator());
     Prepared prepared;
@@ -86,20 +76,16 @@ private:
     prepared.packed_bytes = packed_bytes;
     prepared.run = [owned, pool = pool_.get()] {
       const xnn_status status = xnn_run_operator(owned.get(), pool);
-      if (status != xnn_status_success)
-        throw Complaint(status_text(status) + ".");
+      if (status != xnn_status_success) throw Complaint(status_text(status) + ".");
     };
     return prepared;
   }
 
   Prepared convolution(Workload &w) {
     const evr_conv2d_desc &d = w.layer.conv2d;
-    if (d.layout != EVR_NHWC)
-      return refuse("its convolutions are NHWC only");
-    if (d.pad_mode != EVR_PAD_ZERO)
-      return refuse("it pads with zeros only");
-    if (d.pool.kind != EVR_POOL_NONE)
-      return refuse("it has no fused pooling");
+    if (d.layout != EVR_NHWC) return refuse("its convolutions are NHWC only");
+    if (d.pad_mode != EVR_PAD_ZERO) return refuse("it pads with zeros only");
+    if (d.pool.kind != EVR_POOL_NONE) return refuse("it has no fused pooling");
     if (d.activation.kind != EVR_IDENTITY && d.activation.kind != EVR_RELU)
       return refuse("its convolutions fuse only a range");
     // Its weights are group, output, row, column, input; one input channel in each group is its
@@ -110,8 +96,7 @@ private:
     for (int64_t o = 0; o < d.out_channels; o++)
       for (int64_t row = 0; row < d.kernel_height; row++)
         for (int64_t column = 0; column < d.kernel_width; column++)
-          for (int64_t i = 0; i < group_in; i++)
-            *next++ = w.weight(o, i, row, column);
+          for (int64_t i = 0; i < group_in; i++) *next++ = w.weight(o, i, row, column);
     xnn_operator_t op = nullptr;
     xnn_status status = xnn_create_convolution2d_nhwc_f32(
         small(d.pad_top), small(d.pad_right), small(d.pad_bottom), small(d.pad_left),
@@ -120,14 +105,12 @@ private:
         count(group_in), count(d.out_channels / d.groups), count(d.in_channels),
         count(d.out_channels), weights.data(), w.has_bias ? w.bias.data() : nullptr,
         d.activation.kind == EVR_RELU ? 0.0f : -infinity, infinity, 0, &op);
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     Operator guard(op);
     status =
         xnn_setup_convolution2d_nhwc_f32(op, count(d.batch), count(d.in_height), count(d.in_width),
                                          w.x.data(), w.y.data(), pool_.get());
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     const bool depthwise = group_in == 1 && d.groups > 1;
     return finish(guard.release(), depthwise ? "depthwise or indirect GEMM" : "indirect GEMM",
                   static_cast<size_t>(w.weights.count() + d.out_channels) * sizeof(float));
@@ -136,12 +119,9 @@ private:
   Prepared pooling(Workload &w) {
     const evr_pool2d_desc &d = w.layer.pool2d;
     const evr_pool2d_window &window = d.window;
-    if (d.layout != EVR_NHWC)
-      return refuse("its pooling is NHWC only");
-    if (window.kind == EVR_POOL_MIN)
-      return refuse("it has no minimum pooling");
-    if (window.ceil_mode && !window.global)
-      return refuse("it has no ceil_mode");
+    if (d.layout != EVR_NHWC) return refuse("its pooling is NHWC only");
+    if (window.kind == EVR_POOL_MIN) return refuse("it has no minimum pooling");
+    if (window.ceil_mode && !window.global) return refuse("it has no ceil_mode");
     const bool average = window.kind == EVR_POOL_AVERAGE;
     const size_t channels = count(d.channels);
     xnn_operator_t op = nullptr;
@@ -149,13 +129,11 @@ private:
     if (window.global && average) {
       status = xnn_create_global_average_pooling_nwc_f32(channels, channels, channels, -infinity,
                                                          infinity, 0, &op);
-      if (status != xnn_status_success)
-        return refuse(status_text(status));
+      if (status != xnn_status_success) return refuse(status_text(status));
       Operator guard(op);
       status = xnn_setup_global_average_pooling_nwc_f32(
           op, count(d.batch), count(d.in_height * d.in_width), w.x.data(), w.y.data(), pool_.get());
-      if (status != xnn_status_success)
-        return refuse(status_text(status));
+      if (status != xnn_status_success) return refuse(status_text(status));
       return finish(guard.release(), "global average", 0);
     }
     const uint32_t kernel_height = small(window.global ? d.in_height : window.kernel_height);
@@ -165,20 +143,17 @@ private:
       if (window.dilation_height != 1 || window.dilation_width != 1)
         return refuse("it has no average pooling with dilation");
       // Its average leaves padding out of the count.
-      if (padded && window.count_include_pad)
-        return refuse("its average never counts padding");
+      if (padded && window.count_include_pad) return refuse("its average never counts padding");
       status = xnn_create_average_pooling2d_nhwc_f32(
           small(window.pad_top), small(window.pad_right), small(window.pad_bottom),
           small(window.pad_left), kernel_height, kernel_width, small(window.stride_height),
           small(window.stride_width), channels, channels, channels, -infinity, infinity, 0, &op);
-      if (status != xnn_status_success)
-        return refuse(status_text(status));
+      if (status != xnn_status_success) return refuse(status_text(status));
       Operator guard(op);
       status = xnn_setup_average_pooling2d_nhwc_f32(op, count(d.batch), count(d.in_height),
                                                     count(d.in_width), w.x.data(), w.y.data(),
                                                     pool_.get());
-      if (status != xnn_status_success)
-        return refuse(status_text(status));
+      if (status != xnn_status_success) return refuse(status_text(status));
       return finish(guard.release(), "average", 0);
     }
     status = xnn_create_max_pooling2d_nhwc_f32(
@@ -186,14 +161,12 @@ private:
         small(window.pad_left), kernel_height, kernel_width, small(window.stride_height),
         small(window.stride_width), small(window.dilation_height), small(window.dilation_width),
         channels, channels, channels, -infinity, infinity, 0, &op);
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     Operator guard(op);
     status =
         xnn_setup_max_pooling2d_nhwc_f32(op, count(d.batch), count(d.in_height), count(d.in_width),
                                          w.x.data(), w.y.data(), pool_.get());
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     return finish(guard.release(), "max", 0);
   }
 
@@ -207,39 +180,36 @@ private:
     xnn_status status;
     Setup setup;
     switch (d.activation.kind) {
-    case EVR_RELU:
-      status = xnn_create_clamp_nc_f32(n, n, n, 0.0f, infinity, 0, &op);
-      setup = xnn_setup_clamp_nc_f32;
-      break;
-    case EVR_RELU6:
-      status = xnn_create_clamp_nc_f32(n, n, n, 0.0f, 6.0f, 0, &op);
-      setup = xnn_setup_clamp_nc_f32;
-      break;
-    case EVR_LEAKY_RELU:
-      status = xnn_create_leaky_relu_nc_f32(n, n, n, d.activation.alpha, 0, &op);
-      setup = xnn_setup_leaky_relu_nc_f32;
-      break;
-    case EVR_ELU:
-      status = xnn_create_elu_nc_f32(n, n, n, d.activation.alpha, 0, &op);
-      setup = xnn_setup_elu_nc_f32;
-      break;
-    case EVR_SIGMOID:
-      status = xnn_create_sigmoid_nc_f32(n, n, n, 0, &op);
-      setup = xnn_setup_sigmoid_nc_f32;
-      break;
-    case EVR_HARD_SWISH:
-      status = xnn_create_hardswish_nc_f32(n, n, n, 0, &op);
-      setup = xnn_setup_hardswish_nc_f32;
-      break;
-    default:
-      return refuse("it has no such function");
+      case EVR_RELU:
+        status = xnn_create_clamp_nc_f32(n, n, n, 0.0f, infinity, 0, &op);
+        setup = xnn_setup_clamp_nc_f32;
+        break;
+      case EVR_RELU6:
+        status = xnn_create_clamp_nc_f32(n, n, n, 0.0f, 6.0f, 0, &op);
+        setup = xnn_setup_clamp_nc_f32;
+        break;
+      case EVR_LEAKY_RELU:
+        status = xnn_create_leaky_relu_nc_f32(n, n, n, d.activation.alpha, 0, &op);
+        setup = xnn_setup_leaky_relu_nc_f32;
+        break;
+      case EVR_ELU:
+        status = xnn_create_elu_nc_f32(n, n, n, d.activation.alpha, 0, &op);
+        setup = xnn_setup_elu_nc_f32;
+        break;
+      case EVR_SIGMOID:
+        status = xnn_create_sigmoid_nc_f32(n, n, n, 0, &op);
+        setup = xnn_setup_sigmoid_nc_f32;
+        break;
+      case EVR_HARD_SWISH:
+        status = xnn_create_hardswish_nc_f32(n, n, n, 0, &op);
+        setup = xnn_setup_hardswish_nc_f32;
+        break;
+      default: return refuse("it has no such function");
     }
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     Operator guard(op);
     status = setup(op, 1, w.x.data(), w.y.data(), pool_.get());
-    if (status != xnn_status_success)
-      return refuse(status_text(status));
+    if (status != xnn_status_success) return refuse(status_text(status));
     return finish(guard.release(), "elementwise", 0);
   }
 
@@ -248,10 +218,10 @@ private:
   std::unique_ptr<std::remove_pointer_t<pthreadpool_t>, DestroyPool> pool_;
 };
 
-} // namespace
+}  // namespace
 
 std::unique_ptr<Peer> make_xnnpack(const PeerSettings &settings) {
   return std::make_unique<XnnPack>(settings);
 }
 
-} // namespace evr_bench
+}  // namespace evr_bench
