@@ -171,7 +171,7 @@ std::vector<evr_isa> levels(const Machine &machine) {
 }
 
 void measure_fma_again(Machine &machine, int threads) {
-  measure_fma(machine, machine.isa, threads, 4);
+  for (evr_isa isa : levels(machine)) measure_fma(machine, isa, threads, 4);
 }
 
 void measure_peaks(Machine &machine, int threads) {

@@ -39,7 +39,7 @@ Machine query_machine(evr_isa max_isa);
 // of threads; keeps the better of the old figure and the new, so that it may be called again.
 void measure_peaks(Machine &machine, int threads);
 
-// Measures the FMA peak of the highest level on the given number of threads once more, in a few
+// Measures the FMA peak of every level on the given number of threads once more, in some tens of
 // milliseconds: called before each layer, so that a slow spell of the machine at the start of the
 // run does not leave a peak that the layers then exceed.
 void measure_fma_again(Machine &machine, int threads);
