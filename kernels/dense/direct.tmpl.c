@@ -14,8 +14,9 @@
 #define ROWS 8
 #define STRETCH 512
 
-/* OI: blocks side by side, so that their chains of additions overlap. */
-#define BLOCKS (EVR_LANES == 16 ? 2 : 4)
+/* OI: blocks side by side, so that their chains of additions overlap; and floats of a cache line. */
+#define BLOCKS 2
+#define LINE 16
 
 typedef struct job {
   const evr_dense_problem *p;
@@ -64,52 +65,68 @@ static void multiply_io(const job *j, int64_t begin, int64_t end) {
   }
 }
 
-/* Sums of outputs o to o + BLOCKS * EVR_LANES of one batch row; those from end on are not stored,
- * and the last one before it stands in for them. */
-static void multiply_blocks(const job *j, const float *x, float *y, int64_t o, int64_t end) {
+/* Adds count (at most EVR_LANES) inputs to the sums of EVR_LANES outputs, whose weights begin at w; of
+ * fewer outputs the last one stands in for those that are missing. */
+EVR_INLINE vf add_block(const job *j, const float *w, int64_t outputs, const float *x,
+                        int64_t count, vf sum) {
+  const int64_t pitch = j->p->desc.in_features;
+  vf block[EVR_LANES];
+  EVR_UNROLL
+  for (int l = 0; l < EVR_LANES; l++) {
+    const float *row = w + (outputs >= EVR_LANES ? l : evr_min(l, outputs - 1)) * pitch;
+    block[l] = count >= EVR_LANES ? vf_load(row) : vf_load_n(row, count);
+  }
+  vf_transpose(block);
+  EVR_UNROLL
+  for (int l = 0; l < EVR_LANES; l++)
+    if (count >= EVR_LANES || l < count) sum = vf_fma(vf_set1(x[l]), block[l], sum);
+  return sum;
+}
+
+/* Sums of EVR_LANES * BLOCKS outputs from o on, of one batch row. Whole lines of the cache are read
+ * at once: rows a power of 2 apart push each other out of it. */
+static void multiply_blocks(const job *j, const float *x, float *y, int64_t o) {
   const int64_t depth = j->p->desc.in_features;
+  int64_t i = 0;
   vf sum[BLOCKS];
   EVR_UNROLL
   for (int b = 0; b < BLOCKS; b++) sum[b] = vf_zero();
-  for (int64_t i = 0; i < depth; i += EVR_LANES) {
-    const int64_t count = evr_min(depth - i, EVR_LANES);
+  for (; i + LINE <= depth; i += LINE) {
     EVR_UNROLL
-    for (int b = 0; b < BLOCKS; b++) {
-      const float *w = j->call->weights + i;
-      const int64_t first = o + b * EVR_LANES;
-      vf block[EVR_LANES];
-      if (first >= end) continue;
-      if (count == EVR_LANES) {
-        EVR_UNROLL
-        for (int l = 0; l < EVR_LANES; l++)
-          block[l] = vf_load(w + evr_min(first + l, end - 1) * depth);
-        vf_transpose(block);
-        EVR_UNROLL
-        for (int l = 0; l < EVR_LANES; l++) sum[b] = vf_fma(vf_set1(x[i + l]), block[l], sum[b]);
-      } else {
-        EVR_UNROLL
-        for (int l = 0; l < EVR_LANES; l++)
-          block[l] = vf_load_n(w + evr_min(first + l, end - 1) * depth, count);
-        vf_transpose(block);
-        EVR_UNROLL
-        for (int l = 0; l < EVR_LANES; l++)
-          if (l < count) sum[b] = vf_fma(vf_set1(x[i + l]), block[l], sum[b]);
-      }
-    }
+    for (int b = 0; b < BLOCKS; b++)
+      for (int64_t l = i; l < i + LINE; l += EVR_LANES)
+        sum[b] = add_block(j, j->call->weights + (o + b * EVR_LANES) * depth + l, EVR_LANES, x + l,
+                           EVR_LANES, sum[b]);
+  }
+  for (; i < depth; i += EVR_LANES) {
+    EVR_UNROLL
+    for (int b = 0; b < BLOCKS; b++)
+      sum[b] = add_block(j, j->call->weights + (o + b * EVR_LANES) * depth + i, EVR_LANES, x + i,
+                         depth - i, sum[b]);
   }
   EVR_UNROLL
-  for (int b = 0; b < BLOCKS; b++) {
-    const int64_t first = o + b * EVR_LANES;
-    if (first < end) vf_store_n(y + first, sum[b], evr_min(end - first, EVR_LANES));
-  }
+  for (int b = 0; b < BLOCKS; b++) vf_store(y + o + b * EVR_LANES, sum[b]);
+}
+
+/* The same of fewer outputs, at least one and at most EVR_LANES. */
+static void multiply_few(const job *j, const float *x, float *y, int64_t o, int64_t outputs) {
+  const int64_t depth = j->p->desc.in_features;
+  vf sum = vf_zero();
+  for (int64_t i = 0; i < depth; i += EVR_LANES)
+    sum = add_block(j, j->call->weights + o * depth + i, outputs, x + i, depth - i, sum);
+  vf_store_n(y + o, sum, outputs);
 }
 
 static void multiply_oi(const job *j, int64_t begin, int64_t end) {
   const evr_dense_desc *d = &j->p->desc;
-  for (int64_t o = begin; o < end; o += BLOCKS * EVR_LANES)
+  int64_t o = begin;
+  for (; o + BLOCKS * EVR_LANES <= end; o += BLOCKS * EVR_LANES)
     for (int64_t n = 0; n < d->batch; n++)
-      multiply_blocks(j, j->call->x + n * d->in_features, j->call->y + n * d->out_features, o,
-                      end);
+      multiply_blocks(j, j->call->x + n * d->in_features, j->call->y + n * d->out_features, o);
+  for (; o < end; o += EVR_LANES)
+    for (int64_t n = 0; n < d->batch; n++)
+      multiply_few(j, j->call->x + n * d->in_features, j->call->y + n * d->out_features, o,
+                   evr_min(EVR_LANES, end - o));
 }
 
 static void finish(const job *j, int64_t begin, int64_t end) {
@@ -143,13 +160,13 @@ static void forward(const void *problem, const void *call) {
   evr_parallel_for(&p->common.parallel, evr_ceil_div(outputs, j.share), run_task, &j);
 }
 
-/* Weights at 10 GB/s, and a pace of about one vector a nanosecond. */
+/* Weights out of memory, or out of the caches, and about two vectors a nanosecond, or half of that
+ * where they are transposed. */
 static double cost(const void *problem) {
   const evr_dense_problem *p = problem;
   const double lanes = p->desc.out_features < EVR_LANES ? (double)p->desc.out_features : EVR_LANES;
-  const double pace = p->desc.weights_layout == EVR_IO ? 1.5 : 0.7;
-  return 0.4 * (double)p->weights_count +
-         p->multiplies / (EVR_LANES == 1 ? 0.35 : pace * lanes) + 50.0;
+  const double pace = p->desc.weights_layout == EVR_IO ? 2.0 : 1.0;
+  return evr_dense_weights_cost(p) + p->multiplies / (EVR_LANES == 1 ? 0.35 : pace * lanes) + 50.0;
 }
 
 const evr_kernel EVR_NAME(evr_dense_direct) = {.cost = cost, .forward = forward};

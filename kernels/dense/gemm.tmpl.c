@@ -62,15 +62,16 @@ static void forward(const void *problem, const void *call) {
   evr_parallel_for(&p->common.parallel, j.bands * j.stretches, run_task, &j);
 }
 
-/* Weights at 10 GB/s, some of the packing (weights that are packed once cost nothing after that),
- * and a pace of about three vectors a nanosecond in full tiles. */
+/* Reading the weights, a third of packing them (weights that are packed once cost nothing after
+ * that), and a pace of about three vectors a nanosecond in full tiles. */
 static double cost(const void *problem) {
   const evr_dense_problem *p = problem;
   const int64_t outputs = p->desc.out_features, rows = EVR_NAME(evr_gemm_tile_rows);
   const double filled = (double)outputs / (double)evr_round_up(outputs, EVR_LANES);
   const double busy = p->desc.batch < rows ? (double)(p->desc.batch + 1) / (double)(rows + 1) : 1.0;
-  return (0.4 + 0.4) * (double)p->weights_count +
-         p->multiplies / (filled * busy * (EVR_LANES == 1 ? 0.35 : 3.0 * EVR_LANES)) + 100.0;
+  const double packing = (double)p->weights_count * (p->desc.weights_layout == EVR_IO ? 0.25 : 0.4);
+  return evr_dense_weights_cost(p) + packing / 3.0 +
+         p->multiplies / (filled * busy * (EVR_LANES == 1 ? 0.35 : 3.2 * EVR_LANES)) + 100.0;
 }
 
 const evr_kernel EVR_NAME(evr_dense_gemm) = {

@@ -76,20 +76,37 @@ int64_t EVR_NAME(evr_gemm_packed_b_count)(int64_t n, int64_t k) {
   return evr_round_up(n, EVR_LANES) * k;
 }
 
+/* Lanes i to i + EVR_LANES of a panel whose steps lie side by side. */
+static void transpose(const evr_gemm_source *s, int64_t i, int64_t width, float *packed) {
+  const float *from = s->source + i * s->lane_step;
+  for (int64_t k = 0; k < s->k; k += EVR_LANES) {
+    const int64_t count = evr_min(EVR_LANES, s->k - k);
+    vf block[EVR_LANES];
+    EVR_UNROLL
+    for (int64_t l = 0; l < EVR_LANES; l++)
+      block[l] = count == EVR_LANES ? vf_load(from + l * s->lane_step + k)
+                                    : vf_load_n(from + l * s->lane_step + k, count);
+    vf_transpose(block);
+    EVR_UNROLL
+    for (int64_t l = 0; l < EVR_LANES; l++)
+      if (l < count) vf_store(packed + (k + l) * width + i, block[l]);
+  }
+}
+
 /* One panel, width lanes wide, of which source has the first ones; the rest are zeros. */
 static void pack_panel(const evr_gemm_source *s, int64_t width, float *packed) {
   const int64_t lanes = evr_min(s->lanes, width);
+  int64_t begin = 0;
+  if (s->k_step == 1)
+    for (; begin + EVR_LANES <= lanes; begin += EVR_LANES) transpose(s, begin, width, packed);
   for (int64_t k = 0; k < s->k; k++) {
     const float *from = s->source + k * s->k_step;
     float *to = packed + k * width;
-    if (s->lane_step == 1) {
-      int64_t i = 0;
+    int64_t i = begin;
+    if (s->lane_step == 1)
       for (; i + EVR_LANES <= lanes; i += EVR_LANES) vf_store(to + i, vf_load(from + i));
-      for (; i < lanes; i++) to[i] = from[i];
-    } else {
-      for (int64_t i = 0; i < lanes; i++) to[i] = from[i * s->lane_step];
-    }
-    for (int64_t i = lanes; i < width; i++) to[i] = 0.0f;
+    for (; i < lanes; i++) to[i] = from[i * s->lane_step];
+    for (; i < width; i++) to[i] = 0.0f;
   }
 }
 

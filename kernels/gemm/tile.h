@@ -57,14 +57,13 @@ EVR_INLINE void evr_gemm_store(float *p, int v, const int vectors, int64_t rest,
     vf_store_n(p, value, rest);
 }
 
-/* Runs body for each accumulator (r, v). */
-#define EVR_GEMM_EACH(body)               \
-  EVR_UNROLL                              \
-  for (int r = 0; r < rows; r++) {        \
-    EVR_UNROLL                            \
-    for (int v = 0; v < vectors; v++) {   \
-      body;                               \
-    }                                     \
+/* Runs body for each accumulator (r, v): one loop, as clang keeps a tile of one row in memory where
+ * there are two. */
+#define EVR_GEMM_EACH(body)                        \
+  EVR_UNROLL                                       \
+  for (int i = 0; i < rows * vectors; i++) {       \
+    const int r = i / vectors, v = i % vectors;    \
+    body;                                          \
   }
 
 /* rows, vectors and panel are constants where this is inlined; columns end in the last vector. */
@@ -85,12 +84,7 @@ EVR_INLINE void evr_gemm_multiply(const int rows, const int vectors, const bool 
     vf row[EVR_GEMM_VECTORS];
     EVR_UNROLL
     for (int v = 0; v < vectors; v++) row[v] = vf_load(b + v * EVR_LANES);
-    EVR_UNROLL
-    for (int r = 0; r < rows; r++) {
-      const vf element = vf_set1(panel ? a[r] : a[r * a_row]);
-      EVR_UNROLL
-      for (int v = 0; v < vectors; v++) sum[r][v] = vf_fma(element, row[v], sum[r][v]);
-    }
+    EVR_GEMM_EACH(sum[r][v] = vf_fma(vf_set1(a[panel ? r : r * a_row]), row[v], sum[r][v]))
     a += panel ? EVR_GEMM_ROWS : 1;
     b += b_row;
   }
