@@ -26,6 +26,25 @@ static void copy_model(char model[64]) {
   model[end - start] = '\0';
 }
 
+/* Deterministic cache parameters, leaf 4 (Intel) or 0x8000001d (AMD): a core's own caches, and the
+ * part of the last one that it can reach, which sysconf reports for a whole AMD package. */
+static void find_caches(evr_cpu_info *cpu) {
+  const unsigned leaves[] = {4, 0x8000001du};
+  for (int i = 0; i < 2; i++)
+    for (unsigned index = 0;; index++) {
+      unsigned a = 0, b = 0, c = 0, d = 0;
+      if (!__get_cpuid_count(leaves[i], index, &a, &b, &c, &d)) break;
+      const unsigned type = a & 31, level = a >> 5 & 7; /* type 1: data, 2: code, 3: both */
+      if (type == 0 || type > 3) break;
+      const int64_t ways = (b >> 22) + 1, partitions = (b >> 12 & 1023) + 1, line = (b & 4095) + 1;
+      const int64_t bytes = ways * partitions * line * ((int64_t)c + 1);
+      if (type == 2) continue;
+      if (level == 1) cpu->l1d_bytes = bytes;
+      if (level == 2) cpu->l2_bytes = bytes;
+      if (level == 3) cpu->l3_bytes = bytes;
+    }
+}
+
 int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATURES]) {
   unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0;
   if (__get_cpuid(0, &a, &b, &c, &d)) {
@@ -34,6 +53,7 @@ int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATU
     memcpy(cpu->vendor + 8, &c, 4);
   }
   copy_model(cpu->model);
+  find_caches(cpu);
   a = b = c = d = 0;
   __get_cpuid(1, &a, &b, &c, &d);
   const unsigned c1 = c;
