@@ -109,17 +109,16 @@ static void check_errors(const char *name, double (*exact)(double), const float 
 /* The floats of one pass, by their bits. */
 typedef struct sweep {
   uint64_t next, step;
-  size_t point;       /* of points, once the range is through */
-  int64_t neighbour;  /* of that point */
+  size_t point;      /* of points, once the range is through */
+  int64_t neighbour; /* of that point */
 } sweep;
 
 /* Where a branch, a clamp, a power of two or a limit of the format changes something. */
-static const float points[] = {0.0f,    FLT_MIN,  FLT_MAX,  INFINITY, 1.0f,    3.0f,
-                               6.0f,    0.625f,   0.9375f,  10.0f,    11.0f,   15.0f,
-                               20.0f,   0.34657f, 1.0397f,  1.7329f,  9.0109f, 16.635f,
-                               17.3287f, 14.17f,  14.44f,   10.06f,   10.8f,   22.5f,
-                               87.3365f, 88.3763f, 88.7228f, 89.0f,   92.0f,   103.279f,
-                               103.972f, 104.0f,  108.6f,   120.0f,   1.5e-5f, 3.4e-4f};
+static const float points[] = {
+    0.0f,     FLT_MIN, FLT_MAX,  INFINITY, 1.0f,     3.0f,    6.0f,     0.625f,   0.9375f,
+    10.0f,    11.0f,   15.0f,    20.0f,    0.34657f, 1.0397f, 1.7329f,  9.0109f,  16.635f,
+    17.3287f, 14.17f,  14.44f,   10.06f,   10.8f,    22.5f,   87.3365f, 88.3763f, 88.7228f,
+    89.0f,    92.0f,   103.279f, 103.972f, 104.0f,   108.6f,  120.0f,   1.5e-5f,  3.4e-4f};
 #define POINTS (sizeof points / sizeof points[0])
 #define NEIGHBOURS 1500 /* on either side */
 

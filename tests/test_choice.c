@@ -28,20 +28,14 @@ static evr_status list_of(evr_operation operation, const evr_plan_options *optio
   const evr_dense_desc dense = {1, 5, 6, EVR_IO, {EVR_IDENTITY, 0.0f}};
   const evr_pad2d_desc pad = {1, 2, 3, 4, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC};
   switch (operation) {
-  case EVR_OP_CONV2D:
-    return evr_conv2d_list_variants(&conv, options, list, capacity, count);
-  case EVR_OP_POOL2D:
-    return evr_pool2d_list_variants(&pool, options, list, capacity, count);
-  case EVR_OP_ACTIVATION:
-    return evr_activation_list_variants(&activation, options, list, capacity, count);
-  case EVR_OP_SOFTMAX:
-    return evr_softmax_list_variants(&softmax, options, list, capacity, count);
-  case EVR_OP_DENSE:
-    return evr_dense_list_variants(&dense, options, list, capacity, count);
-  case EVR_OP_PAD2D:
-    return evr_pad2d_list_variants(&pad, options, list, capacity, count);
-  case EVR_OPERATIONS:
-    break;
+    case EVR_OP_CONV2D: return evr_conv2d_list_variants(&conv, options, list, capacity, count);
+    case EVR_OP_POOL2D: return evr_pool2d_list_variants(&pool, options, list, capacity, count);
+    case EVR_OP_ACTIVATION:
+      return evr_activation_list_variants(&activation, options, list, capacity, count);
+    case EVR_OP_SOFTMAX: return evr_softmax_list_variants(&softmax, options, list, capacity, count);
+    case EVR_OP_DENSE: return evr_dense_list_variants(&dense, options, list, capacity, count);
+    case EVR_OP_PAD2D: return evr_pad2d_list_variants(&pad, options, list, capacity, count);
+    case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;
 }
@@ -55,25 +49,21 @@ START_TEST(list_is_the_registry) {
   const evr_variant *registry = evr_registry(&rows);
   const evr_variant_report *chosen = NULL;
   for (size_t i = 0; i < rows; i++) {
-    if (registry[i].operation != operation)
-      continue;
+    if (registry[i].operation != operation) continue;
     ck_assert_uint_lt(at, count);
     const evr_variant_report *r = &list[at++];
     ck_assert_str_eq(r->name, registry[i].name);
     ck_assert_int_eq(r->isa, registry[i].isa);
-    if (!variant_runs_here(&registry[i]))
-      ck_assert(!r->accepted);
+    if (!variant_runs_here(&registry[i])) ck_assert(!r->accepted);
     ck_assert_int_eq(r->accepted, r->reason[0] == '\0');
     ck_assert(!r->accepted || r->cost > 0.0);
-    if (!r->chosen)
-      continue;
+    if (!r->chosen) continue;
     ck_assert(r->accepted && chosen == NULL);
     chosen = r;
   }
   ck_assert_uint_eq(at, count);
   ck_assert(chosen != NULL);
-  for (size_t i = 0; i < count; i++)
-    ck_assert(!list[i].accepted || list[i].cost >= chosen->cost);
+  for (size_t i = 0; i < count; i++) ck_assert(!list[i].accepted || list[i].cost >= chosen->cost);
   ck_assert(list[count - 1].accepted); /* the reference */
 }
 END_TEST
@@ -89,8 +79,7 @@ START_TEST(list_is_cut_at_its_capacity) {
     memset(cut, 0x5c, sizeof cut);
     ck_assert_int_eq(list_of(operation, NULL, cut, capacity, &again), EVR_OK);
     ck_assert_uint_eq(again, count);
-    for (size_t i = 0; i < capacity; i++)
-      ck_assert_str_eq(cut[i].name, whole[i].name);
+    for (size_t i = 0; i < capacity; i++) ck_assert_str_eq(cut[i].name, whole[i].name);
     for (size_t i = 0; i < sizeof cut[capacity]; i++)
       ck_assert_int_eq(((const unsigned char *)&cut[capacity])[i], 0x5c);
   }
@@ -103,8 +92,7 @@ START_TEST(level_above_the_limit_is_refused) {
   const evr_variant *registry = evr_registry(&rows);
   const evr_conv2d_desc d = dense_convolution();
   for (size_t i = 0; i < rows; i++) {
-    if (registry[i].operation != EVR_OP_CONV2D || registry[i].isa == EVR_ISA_SCALAR)
-      continue;
+    if (registry[i].operation != EVR_OP_CONV2D || registry[i].isa == EVR_ISA_SCALAR) continue;
     evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
     options.variant = registry[i].name;
     options.max_isa = EVR_ISA_SCALAR;
@@ -158,8 +146,7 @@ START_TEST(family_is_its_best_member) {
     size_t rows;
     const evr_variant *registry = evr_registry(&rows);
     for (size_t r = 0; r < rows; r++)
-      if (strcmp(registry[r].name, name) == 0)
-        ck_assert_int_le(registry[r].isa, limits[i]);
+      if (strcmp(registry[r].name, name) == 0) ck_assert_int_le(registry[r].isa, limits[i]);
     evr_conv2d_plan_destroy(plan);
   }
 }

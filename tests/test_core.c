@@ -19,10 +19,9 @@ END_TEST
 
 START_TEST(statuses_have_names) {
   static const char *const names[] = {
-      "EVR_OK",          "EVR_INVALID_ARGUMENT", "EVR_OVERFLOW",     "EVR_OVERLAP",
+      "EVR_OK",          "EVR_INVALID_ARGUMENT", "EVR_OVERFLOW",      "EVR_OVERLAP",
       "EVR_UNSUPPORTED", "EVR_UNKNOWN_NAME",     "EVR_OUT_OF_MEMORY", "EVR_FILE_ERROR"};
-  for (int i = 0; i < 8; i++)
-    ck_assert_str_eq(evr_status_name((evr_status)i), names[i]);
+  for (int i = 0; i < 8; i++) ck_assert_str_eq(evr_status_name((evr_status)i), names[i]);
   ck_assert_str_eq(evr_status_name((evr_status)8), "unknown status");
   ck_assert_str_eq(evr_status_name((evr_status)-1), "unknown status");
 }
@@ -137,8 +136,7 @@ START_TEST(registry_is_in_order) {
       ck_assert_uint_eq(v->math, EVR_SERVES_ALL);
     }
     for (size_t j = 0; j < i; j++) {
-      if (registry[j].operation != v->operation)
-        continue;
+      if (registry[j].operation != v->operation) continue;
       ck_assert_msg(strcmp(registry[j].name, v->name) != 0, "%s %s twice", operation, v->name);
       ck_assert_msg(registry[i - 1].operation == v->operation, "%s: rows apart", operation);
     }

@@ -84,8 +84,7 @@ static const char *chosen(const evr_plan_options *options, int *threads) {
   evr_conv2d_plan *plan;
   ck_assert_msg(evr_conv2d_plan_create(&desc, options, &plan) == EVR_OK, "%s", evr_last_error());
   const char *name = evr_conv2d_plan_variant(plan);
-  if (threads != NULL)
-    *threads = evr_conv2d_plan_threads(plan);
+  if (threads != NULL) *threads = evr_conv2d_plan_threads(plan);
   evr_conv2d_plan_destroy(plan);
   return name;
 }

@@ -97,10 +97,8 @@ static void run_check(const walk_check *check, const evr_variant *variant, int r
   walk w;
   walk_begin(&w, variant);
   check->run(&w);
-  if (check->must_serve && w.served == 0)
-    walk_fail(&w, "accepted none");
-  if (walk_failed(&w) && write(report, w.failure, strlen(w.failure)) < 0)
-    _exit(3);
+  if (check->must_serve && w.served == 0) walk_fail(&w, "accepted none");
+  if (walk_failed(&w) && write(report, w.failure, strlen(w.failure)) < 0) _exit(3);
   _exit(0);
 }
 
@@ -114,15 +112,13 @@ START_TEST(fault_is_caught) {
   ck_assert_int_eq(pipe(ends), 0);
   const pid_t child = fork();
   ck_assert_int_ge(child, 0);
-  if (child == 0)
-    run_check(check, variant, ends[1]);
+  if (child == 0) run_check(check, variant, ends[1]);
   close(ends[1]);
   char failure[2048];
   size_t length = 0;
   for (ssize_t got = 1; got > 0 && length < sizeof failure - 1; length += (size_t)got) {
     got = read(ends[0], failure + length, sizeof failure - 1 - length);
-    if (got < 0)
-      got = 0;
+    if (got < 0) got = 0;
   }
   failure[length] = '\0';
   int status;
@@ -143,12 +139,10 @@ START_TEST(faults_are_all_listed) {
   size_t rows, planted_rows = 0;
   const evr_variant *registry = evr_registry(&rows);
   for (size_t i = 0; i < rows; i++) {
-    if (strncmp(registry[i].name, "fault-", 6) != 0)
-      continue;
+    if (strncmp(registry[i].name, "fault-", 6) != 0) continue;
     planted_rows++;
     bool listed = false;
-    for (int f = 0; f < FAULTS; f++)
-      listed = listed || find_variant(&faults[f]) == &registry[i];
+    for (int f = 0; f < FAULTS; f++) listed = listed || find_variant(&faults[f]) == &registry[i];
     ck_assert_msg(listed, "%s is in no row", registry[i].name);
   }
   ck_assert_uint_gt(planted_rows, 0);

@@ -55,16 +55,14 @@ static const char *text_parameter(const cJSON *one, const char *name) {
 
 /* The place of element i of an NHWC tensor in a layout. */
 static int64_t place_of(const tensor *t, evr_layout layout, int64_t i) {
-  if (layout == EVR_NHWC)
-    return i;
+  if (layout == EVR_NHWC) return i;
   const int64_t channels = t->shape[3], plane = t->shape[1] * t->shape[2];
   return (i / (plane * channels) * channels + i % channels) * plane + i / channels % plane;
 }
 
 static float *to_layout(const tensor *t, evr_layout layout) {
   float *data = malloc((size_t)t->count * sizeof *data);
-  for (int64_t i = 0; i < t->count; i++)
-    data[place_of(t, layout, i)] = (float)t->data[i];
+  for (int64_t i = 0; i < t->count; i++) data[place_of(t, layout, i)] = (float)t->data[i];
   return data;
 }
 
@@ -81,8 +79,7 @@ static float *to_filter_layout(const tensor *t, evr_filter_layout layout) {
 
 static double greatest(const tensor *t) {
   double most = 0.0;
-  for (int64_t i = 0; i < t->count; i++)
-    most = fmax(most, fabs(t->data[i]));
+  for (int64_t i = 0; i < t->count; i++) most = fmax(most, fabs(t->data[i]));
   return most;
 }
 
@@ -146,13 +143,11 @@ static int each_variant(evr_operation operation, golden_call *call, void *contex
   const evr_variant *registry = evr_registry(&rows);
   int ran = 0;
   for (size_t i = 0; i < rows; i++) {
-    if (registry[i].operation != operation || !variant_runs_here(&registry[i]))
-      continue;
+    if (registry[i].operation != operation || !variant_runs_here(&registry[i])) continue;
     evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
     options.variant = registry[i].name;
     const evr_status status = call(&options, context);
-    if (status == EVR_UNSUPPORTED)
-      continue;
+    if (status == EVR_UNSUPPORTED) continue;
     ck_assert_msg(status == EVR_OK, "%s: %s", registry[i].name, evr_last_error());
     check(context, registry[i].name);
     ran++;
@@ -173,8 +168,7 @@ typedef struct conv_context {
 
 static evr_status run_conv(const evr_plan_options *options, void *context) {
   conv_context *c = context;
-  for (int64_t i = 0; i < c->expected.count; i++)
-    c->y[i] = NAN;
+  for (int64_t i = 0; i < c->expected.count; i++) c->y[i] = NAN;
   return evr_conv2d(&c->desc, options, c->x, c->weights, c->bias, c->y);
 }
 
@@ -211,16 +205,14 @@ static void conv_in_layouts(conv_context *c, const tensor *x, const tensor *w, c
   for (int t = 0; t < 4; t++)
     for (int64_t i = 0; i < wide[t]->count; i++)
       integers = integers && wide[t]->data[i] == floor(wide[t]->data[i]);
-  if (integers)
-    c->bound = 0.0;
+  if (integers) c->bound = 0.0;
   for (int layouts = 0; layouts < 4; layouts++) {
     d->layout = layouts & 1 ? EVR_NCHW : EVR_NHWC;
     d->filter_layout = layouts & 2 ? EVR_OIHW : EVR_HWIO;
     c->x = to_layout(x, d->layout);
     c->weights = to_filter_layout(w, d->filter_layout);
     c->bias = malloc((size_t)b->count * sizeof(float));
-    for (int64_t i = 0; i < b->count; i++)
-      c->bias[i] = (float)b->data[i];
+    for (int64_t i = 0; i < b->count; i++) c->bias[i] = (float)b->data[i];
     c->y = malloc((size_t)c->expected.count * sizeof(float));
     each_variant(EVR_OP_CONV2D, run_conv, c, check_conv);
     free(c->x);
@@ -234,10 +226,8 @@ static void conv_in_layouts(conv_context *c, const tensor *x, const tensor *w, c
 static void cut_padding(tensor *x) {
   ck_assert(x->shape[0] == 1 && x->shape[3] == 1);
   const int64_t height = x->shape[1], width = x->shape[2];
-  for (int64_t i = 0; i < width; i++)
-    ck_assert(x->data[i] == 0.0);
-  for (int64_t i = 0; i < height; i++)
-    ck_assert(x->data[i * width] == 0.0);
+  for (int64_t i = 0; i < width; i++) ck_assert(x->data[i] == 0.0);
+  for (int64_t i = 0; i < height; i++) ck_assert(x->data[i * width] == 0.0);
   for (int64_t h = 1; h < height; h++)
     for (int64_t w = 1; w < width; w++)
       x->data[(h - 1) * (width - 1) + w - 1] = x->data[h * width + w];
@@ -296,8 +286,7 @@ static void check_plane(void *context, const char *variant) {
   char what[128];
   snprintf(what, sizeof what, "%s, %s", variant, c->layout == EVR_NHWC ? "NHWC" : "NCHW");
   compare(&c->expected, c->layout, c->y, c->bound, what);
-  for (int64_t i = 0; i < c->expected.count; i++)
-    c->y[i] = NAN;
+  for (int64_t i = 0; i < c->expected.count; i++) c->y[i] = NAN;
 }
 
 static void set_pool(plane_context *c, const cJSON *one, const tensor *x) {
@@ -324,8 +313,7 @@ static void set_pad(plane_context *c, const cJSON *one, const tensor *x) {
   c->pad = (evr_pad2d_desc){x->shape[0], x->shape[3], x->shape[1], x->shape[2],  pad,
                             pad,         pad,         pad,         EVR_PAD_ZERO, EVR_NHWC};
   int mode = 0;
-  while (mode < 3 && strcmp(text_parameter(one, "mode"), modes[mode]) != 0)
-    mode++;
+  while (mode < 3 && strcmp(text_parameter(one, "mode"), modes[mode]) != 0) mode++;
   c->pad.mode = (evr_pad_mode)mode;
   c->bound = 0x1p-24 * greatest(x);
 }
@@ -347,8 +335,7 @@ static void plane_operation(const cJSON *one, const char *op) {
     c.layout = c.pool.layout = c.pad.layout = l ? EVR_NCHW : EVR_NHWC;
     c.x = to_layout(&x, c.layout);
     c.y = malloc((size_t)c.expected.count * sizeof *c.y);
-    for (int64_t i = 0; i < c.expected.count; i++)
-      c.y[i] = NAN;
+    for (int64_t i = 0; i < c.expected.count; i++) c.y[i] = NAN;
     if (flattens) {
       ck_assert(x.shape[3] == 1); /* so that both layouts have the order of the file */
       ck_assert_int_eq(evr_flatten(c.layout, x.shape[0], 1, x.shape[1], x.shape[2], c.x, c.y),
@@ -377,8 +364,7 @@ static const char *const backward_operations[] = {"conv2d_backward", "pool2d_bac
 
 static bool is_one_of(const char *op, const char *const *names, int count) {
   for (int i = 0; i < count; i++)
-    if (strcmp(op, names[i]) == 0)
-      return true;
+    if (strcmp(op, names[i]) == 0) return true;
   return false;
 }
 
@@ -389,8 +375,7 @@ static const char *text_of(const cJSON *one, const char *name) {
 START_TEST(forward_case_passes) {
   const cJSON *one = cJSON_GetArrayItem(cases, _i);
   const char *op = text_of(one, "op");
-  if (is_one_of(op, backward_operations, 4))
-    return; /* named by main */
+  if (is_one_of(op, backward_operations, 4)) return; /* named by main */
   ck_assert_msg(is_one_of(op, forward_operations, 5), "%s: operation %s", text_of(one, "name"), op);
   if (strcmp(op, "conv2d_forward") == 0)
     convolution(one);
@@ -409,8 +394,7 @@ static cJSON *read_file(const char *path) {
   const long size = ftell(file);
   rewind(file);
   char *text = malloc((size_t)size + 1);
-  if (text == NULL || fread(text, 1, (size_t)size, file) != (size_t)size)
-    exit(2);
+  if (text == NULL || fread(text, 1, (size_t)size, file) != (size_t)size) exit(2);
   text[size] = '\0';
   fclose(file);
   cJSON *parsed = cJSON_Parse(text);

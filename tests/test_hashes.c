@@ -17,7 +17,7 @@ static float x[MOST_FLOATS], weights[MOST_FLOATS], bias[MOST_FLOATS], residual[M
 static int32_t indices[MOST_FLOATS];
 
 #define POOL_OFF EVR_POOL2D_WINDOW_INIT
-#define NO_ACTIVATION                                                                              \
+#define NO_ACTIVATION \
   { EVR_IDENTITY, 0.0f }
 
 typedef struct conv_row {
@@ -123,8 +123,7 @@ static evr_status run_conv(int row, const evr_plan_options *options, int64_t *ou
   *outputs = s.y_count;
   evr_conv2d_plan *plan;
   const evr_status status = evr_conv2d_plan_create(&r->desc, options, &plan);
-  if (status != EVR_OK)
-    return status;
+  if (status != EVR_OK) return status;
   const evr_conv2d_arguments a = {.x = x,
                                   .weights = weights,
                                   .bias = r->bias ? bias : NULL,
@@ -142,8 +141,7 @@ static evr_status run_pool(int row, const evr_plan_options *options, int64_t *ou
   ck_assert(s.x_count <= MOST_FLOATS && 2 * s.y_count <= MOST_FLOATS);
   const bool winners = d->window.kind != EVR_POOL_AVERAGE;
   const evr_status status = evr_pool2d(d, options, x, y, winners ? indices : NULL);
-  for (int64_t i = 0; winners && i < s.y_count; i++)
-    y[s.y_count + i] = (float)indices[i];
+  for (int64_t i = 0; winners && i < s.y_count; i++) y[s.y_count + i] = (float)indices[i];
   *outputs = winners ? 2 * s.y_count : s.y_count;
   return status;
 }
@@ -190,8 +188,7 @@ static void check_row(evr_operation operation, int row, run_row *run, test_value
   const evr_variant *registry = evr_registry(&rows);
   int served = 0;
   for (size_t i = rows; i-- > 0;) { /* the reference first */
-    if (registry[i].operation != operation || !variant_runs_here(&registry[i]))
-      continue;
+    if (registry[i].operation != operation || !variant_runs_here(&registry[i])) continue;
     for (int t = 0; t < COUNT(threads); t++) {
       evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
       options.math = EVR_MATH_EXACT;
@@ -200,11 +197,9 @@ static void check_row(evr_operation operation, int row, run_row *run, test_value
       int64_t outputs;
       fill_untouched(y, MOST_FLOATS);
       const evr_status status = run(row, &options, &outputs);
-      if (status == EVR_UNSUPPORTED)
-        break;
+      if (status == EVR_UNSUPPORTED) break;
       ck_assert_msg(status == EVR_OK, "%s", evr_last_error());
-      for (int64_t o = 0; o < outputs; o++)
-        ck_assert(isfinite(y[o]));
+      for (int64_t o = 0; o < outputs; o++) ck_assert(isfinite(y[o]));
       const uint64_t hash = hash_floats(y, outputs);
       ck_assert_msg(
           hash == expected, "%s row %d: %s, %d threads: 0x%016" PRIx64 ", expected 0x%016" PRIx64,

@@ -15,52 +15,50 @@ static float x[FLOATS], weights[FLOATS], bias[64], y[FLOATS];
 /* Everything that an operation allocates for, from plan to result, without a workspace. */
 static evr_status whole_call(evr_operation operation, const evr_plan_options *options) {
   switch (operation) {
-  case EVR_OP_CONV2D: {
-    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
-    d.in_channels = d.out_channels = 8;
-    d.in_height = d.in_width = 7;
-    d.kernel_height = d.kernel_width = 3;
-    d.pad_left = 1;
-    return evr_conv2d(&d, options, x, weights, bias, y);
-  }
-  case EVR_OP_POOL2D: {
-    evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
-    d.channels = 5;
-    d.in_height = d.in_width = 9;
-    d.window.kind = EVR_POOL_AVERAGE;
-    d.window.kernel_height = d.window.kernel_width = 3;
-    return evr_pool2d(&d, options, x, y, NULL);
-  }
-  case EVR_OP_ACTIVATION: {
-    const evr_activation_desc d = {{EVR_TANH, 0.0f}, 100};
-    return evr_activate(&d, options, x, y);
-  }
-  case EVR_OP_SOFTMAX: {
-    const evr_softmax_desc d = {3, 10, 2, 2, EVR_NCHW};
-    return evr_softmax(&d, options, x, y);
-  }
-  case EVR_OP_DENSE: {
-    evr_dense_desc d = EVR_DENSE_DESC_INIT;
-    d.batch = 3;
-    d.in_features = d.out_features = 20;
-    return evr_dense(&d, options, x, weights, bias, y);
-  }
-  case EVR_OP_PAD2D: {
-    evr_pad2d_desc d = EVR_PAD2D_DESC_INIT;
-    d.channels = d.in_height = d.in_width = 5;
-    d.pad_top = d.pad_right = 2;
-    return evr_pad2d(&d, options, x, y);
-  }
-  case EVR_OPERATIONS:
-    break;
+    case EVR_OP_CONV2D: {
+      evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+      d.in_channels = d.out_channels = 8;
+      d.in_height = d.in_width = 7;
+      d.kernel_height = d.kernel_width = 3;
+      d.pad_left = 1;
+      return evr_conv2d(&d, options, x, weights, bias, y);
+    }
+    case EVR_OP_POOL2D: {
+      evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
+      d.channels = 5;
+      d.in_height = d.in_width = 9;
+      d.window.kind = EVR_POOL_AVERAGE;
+      d.window.kernel_height = d.window.kernel_width = 3;
+      return evr_pool2d(&d, options, x, y, NULL);
+    }
+    case EVR_OP_ACTIVATION: {
+      const evr_activation_desc d = {{EVR_TANH, 0.0f}, 100};
+      return evr_activate(&d, options, x, y);
+    }
+    case EVR_OP_SOFTMAX: {
+      const evr_softmax_desc d = {3, 10, 2, 2, EVR_NCHW};
+      return evr_softmax(&d, options, x, y);
+    }
+    case EVR_OP_DENSE: {
+      evr_dense_desc d = EVR_DENSE_DESC_INIT;
+      d.batch = 3;
+      d.in_features = d.out_features = 20;
+      return evr_dense(&d, options, x, weights, bias, y);
+    }
+    case EVR_OP_PAD2D: {
+      evr_pad2d_desc d = EVR_PAD2D_DESC_INIT;
+      d.channels = d.in_height = d.in_width = 5;
+      d.pad_top = d.pad_right = 2;
+      return evr_pad2d(&d, options, x, y);
+    }
+    case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;
 }
 
 /* A depthwise convolution, for the variants that serve no other; and one with its pooling. */
 static evr_status depthwise_call(evr_operation operation, const evr_plan_options *options) {
-  if (operation != EVR_OP_CONV2D)
-    return whole_call(operation, options);
+  if (operation != EVR_OP_CONV2D) return whole_call(operation, options);
   evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
   d.in_channels = d.out_channels = d.groups = 9;
   d.in_height = d.in_width = 7;
@@ -72,8 +70,7 @@ static evr_status depthwise_call(evr_operation operation, const evr_plan_options
 }
 
 static evr_status trio_call(evr_operation operation, const evr_plan_options *options) {
-  if (operation != EVR_OP_CONV2D)
-    return whole_call(operation, options);
+  if (operation != EVR_OP_CONV2D) return whole_call(operation, options);
   evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
   d.in_channels = 3;
   d.out_channels = 8;
@@ -100,8 +97,7 @@ static void fail_each_allocation(const evr_variant *variant, operation_call *cal
     ck_assert_msg(count.alive == 0, "%s: %lld blocks are not released", name,
                   (long long)count.alive);
     ck_assert_msg(!count.foreign, "%s: a block was released that was not allocated", name);
-    if (status == EVR_UNSUPPORTED)
-      return;
+    if (status == EVR_UNSUPPORTED) return;
     if (status == EVR_OK) {
       ck_assert_msg(count.calls < fail_at, "%s: an allocation failed unseen", name);
       ck_assert_msg(count.calls > 0, "%s: the allocator was not called", name);
@@ -121,8 +117,7 @@ START_TEST(every_allocation_may_fail) {
   size_t rows, walked = 0;
   const evr_variant *registry = evr_registry(&rows);
   for (size_t i = 0; i < rows; i++) {
-    if (!variant_runs_here(&registry[i]))
-      continue;
+    if (!variant_runs_here(&registry[i])) continue;
     fail_each_allocation(&registry[i], kinds_of_call[_i]);
     walked++;
   }
@@ -151,15 +146,13 @@ START_TEST(given_workspace_is_enough) {
   size_t rows;
   const evr_variant *registry = evr_registry(&rows);
   for (size_t i = 0; i < rows; i++) {
-    if (registry[i].operation != EVR_OP_CONV2D || !variant_runs_here(&registry[i]))
-      continue;
+    if (registry[i].operation != EVR_OP_CONV2D || !variant_runs_here(&registry[i])) continue;
     tally count = {0};
     evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
     options.variant = registry[i].name;
     options.allocator = tallying_allocator(&count);
     evr_conv2d_plan *plan;
-    if (evr_conv2d_plan_create(&d, &options, &plan) != EVR_OK)
-      continue;
+    if (evr_conv2d_plan_create(&d, &options, &plan) != EVR_OK) continue;
     const int64_t calls = count.calls;
     char *workspace = malloc(evr_conv2d_workspace_size(plan, false) + 1);
     ck_assert_int_eq(evr_conv2d_forward(plan, x, weights, bias, y, workspace), EVR_OK);
@@ -174,8 +167,7 @@ END_TEST
 
 int main(void) {
   suite_begin("memory");
-  for (int i = 0; i < FLOATS; i++)
-    x[i] = weights[i] = (float)(i % 7) - 3.0f;
+  for (int i = 0; i < FLOATS; i++) x[i] = weights[i] = (float)(i % 7) - 3.0f;
   Suite *suite = suite_create("memory");
   TCase *all = suite_case(suite, "memory");
   tcase_add_loop_test(all, every_allocation_may_fail, 0, 3);

@@ -22,13 +22,13 @@ START_TEST(walk_one_variant) {
   walk w;
   walk_begin(&w, j->variant);
   j->check->run(&w);
-  if (walk_failed(&w))
-    ck_abort_msg("%s: %s", j->check->name, w.failure);
+  if (walk_failed(&w)) ck_abort_msg("%s: %s", j->check->name, w.failure);
   ck_assert_msg(!j->check->must_serve || w.served > 0, "%s %s: %s: accepted none of %lld cases",
                 evr_operation_name(j->variant->operation), j->variant->name, j->check->name,
                 (long long)w.cases);
-  printf("  %s %s: %s: %lld of %lld cases served\n", evr_operation_name(j->variant->operation),
-         j->variant->name, j->check->name, (long long)w.served, (long long)w.cases);
+  if (w.cases > 0)
+    printf("  %s %s: %s: %lld of %lld cases served\n", evr_operation_name(j->variant->operation),
+           j->variant->name, j->check->name, (long long)w.served, (long long)w.cases);
 }
 END_TEST
 
@@ -56,22 +56,18 @@ static void list_jobs(evr_operation operation) {
   const walk_check *check = walk_checks(&checks);
   int skipped = 0;
   for (size_t i = 0; i < rows; i++) {
-    if (registry[i].operation != operation || strncmp(registry[i].name, "fault-", 6) == 0)
-      continue;
+    if (registry[i].operation != operation || strncmp(registry[i].name, "fault-", 6) == 0) continue;
     if (!variant_runs_here(&registry[i])) {
       printf("SKIPPED: %s %s: needs %s, which this machine or EVR_MAX_ISA does not allow\n",
              evr_operation_name(operation), registry[i].name, evr_isa_name(registry[i].isa));
       skipped++;
       continue;
     }
-    if (strcmp(registry[i].name, "reference") != 0)
-      beside_reference++;
+    if (strcmp(registry[i].name, "reference") != 0) beside_reference++;
     for (int c = 0; c < checks; c++) {
-      if (check[c].operation != operation)
-        continue;
+      if (check[c].operation != operation) continue;
       jobs = realloc(jobs, (size_t)(job_count + 1) * sizeof *jobs);
-      if (jobs == NULL)
-        abort();
+      if (jobs == NULL) abort();
       jobs[job_count++] = (job){&registry[i], &check[c]};
     }
   }

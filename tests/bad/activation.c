@@ -26,8 +26,7 @@ static evr_status plan_create(void *p) {
   evr_activation_plan **place = (evr_activation_plan **)f->plan_place;
   const evr_status status =
       evr_activation_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_activation_plan_destroy(*place);
   return checked;
@@ -58,8 +57,7 @@ static void setup(void *p) {
   f->desc = (evr_activation_desc){{EVR_ELU, 1.0f}, 37};
   f->desc_pointer = &f->desc;
   f->plan_place = &f->common.plan_out;
-  if (evr_activation_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_activation_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   f->x = bad_room(&f->common, 37 * sizeof(float));
   f->y = bad_room(&f->common, 37 * sizeof(float));

@@ -9,14 +9,12 @@
 void *bad_room(bad_common *common, size_t bytes) {
   void *room = common->arena + common->arena_used;
   common->arena_used += ((bytes + 63) & ~(size_t)63) + BETWEEN_BUFFERS;
-  if (common->arena_used > ARENA_BYTES)
-    abort();
+  if (common->arena_used > ARENA_BYTES) abort();
   return room;
 }
 
 evr_status bad_plan_status(evr_status status, const void *plan) {
-  if (status == EVR_OK)
-    return plan != NULL ? EVR_OK : (evr_status)-1;
+  if (status == EVR_OK) return plan != NULL ? EVR_OK : (evr_status)-1;
   return plan == NULL ? status : (evr_status)-1;
 }
 
@@ -24,14 +22,11 @@ static tally nothing;
 
 static void *make_fixture(const bad_subject *subject) {
   bad_common *common = calloc(1, subject->fixture_bytes);
-  if (common == NULL)
-    abort();
+  if (common == NULL) abort();
   common->arena = malloc(ARENA_BYTES);
-  if (common->arena == NULL)
-    abort();
+  if (common->arena == NULL) abort();
   /* Neither zeros nor NaN: plausible inputs, and any byte written shows. */
-  for (size_t i = 0; i < ARENA_BYTES; i++)
-    common->arena[i] = (unsigned char)(0x30 + i % 7);
+  for (size_t i = 0; i < ARENA_BYTES; i++) common->arena[i] = (unsigned char)(0x30 + i % 7);
   common->options = (evr_plan_options)EVR_PLAN_OPTIONS_INIT;
   common->options_pointer = &common->options;
   common->capacity = 2;
@@ -44,8 +39,7 @@ static void *make_fixture(const bad_subject *subject) {
 
 static void free_fixture(const bad_subject *subject, void *fixture) {
   bad_common *common = fixture;
-  if (subject->teardown != NULL)
-    subject->teardown(fixture);
+  if (subject->teardown != NULL) subject->teardown(fixture);
   free(common->arena);
   free(common);
 }
@@ -53,38 +47,34 @@ static void free_fixture(const bad_subject *subject, void *fixture) {
 static void apply(void *fixture, const bad_change *change) {
   char *member = (char *)fixture + change->offset;
   switch (change->kind) {
-  case CHANGE_NONE:
-    break;
-  case CHANGE_VALUE:
-    if (change->size == sizeof(int64_t)) {
-      memcpy(member, &change->value, sizeof(int64_t));
-    } else if (change->size == sizeof(int32_t)) {
-      const int32_t value = (int32_t)change->value;
+    case CHANGE_NONE: break;
+    case CHANGE_VALUE:
+      if (change->size == sizeof(int64_t)) {
+        memcpy(member, &change->value, sizeof(int64_t));
+      } else if (change->size == sizeof(int32_t)) {
+        const int32_t value = (int32_t)change->value;
+        memcpy(member, &value, sizeof value);
+      } else if (change->size == sizeof(bool)) {
+        const bool value = change->value != 0;
+        memcpy(member, &value, sizeof value);
+      } else {
+        abort();
+      }
+      break;
+    case CHANGE_REAL: {
+      const float value = (float)change->real;
+      if (change->size != sizeof value) abort();
       memcpy(member, &value, sizeof value);
-    } else if (change->size == sizeof(bool)) {
-      const bool value = change->value != 0;
-      memcpy(member, &value, sizeof value);
-    } else {
-      abort();
+      break;
     }
-    break;
-  case CHANGE_REAL: {
-    const float value = (float)change->real;
-    if (change->size != sizeof value)
-      abort();
-    memcpy(member, &value, sizeof value);
-    break;
-  }
-  case CHANGE_TEXT:
-    memcpy(member, &change->text, sizeof change->text);
-    break;
-  case CHANGE_ALIAS: {
-    char *pointer;
-    memcpy(&pointer, (char *)fixture + change->other, sizeof pointer);
-    pointer += change->value;
-    memcpy(member, &pointer, sizeof pointer);
-    break;
-  }
+    case CHANGE_TEXT: memcpy(member, &change->text, sizeof change->text); break;
+    case CHANGE_ALIAS: {
+      char *pointer;
+      memcpy(&pointer, (char *)fixture + change->other, sizeof pointer);
+      pointer += change->value;
+      memcpy(member, &pointer, sizeof pointer);
+      break;
+    }
   }
 }
 
@@ -97,8 +87,7 @@ static const char *check_call(const bad_subject *subject, const bad_call *call,
     apply(common, &row->changes[i]);
   common->plan_out = common; /* something that is not NULL */
   unsigned char *before = malloc(subject->fixture_bytes + ARENA_BYTES);
-  if (before == NULL)
-    abort();
+  if (before == NULL) abort();
   memcpy(before, common, subject->fixture_bytes);
   memcpy(before + subject->fixture_bytes, common->arena, ARENA_BYTES);
 
@@ -131,14 +120,11 @@ const char *bad_subject_check(const bad_subject *subject, int index) {
   static const bad_row good = {.status = EVR_OK};
   const bool control = index == subject->row_count;
   const bad_row *row = control ? &good : &subject->rows[index];
-  if (!control && row->calls == 0)
-    return "a row without calls";
+  if (!control && row->calls == 0) return "a row without calls";
   for (int i = 0; i < subject->call_count; i++) {
-    if (!control && !(row->calls & 1u << i))
-      continue;
+    if (!control && !(row->calls & 1u << i)) continue;
     const char *wrong = check_call(subject, &subject->calls[i], row);
-    if (wrong[0] != '\0')
-      return wrong;
+    if (wrong[0] != '\0') return wrong;
   }
   return "";
 }

@@ -30,13 +30,13 @@ typedef struct bad_change {
 
 /* For use where "fixture" is the operation's own type. A pointer is made NULL by SET(member, 0). */
 #define MEMBER(member) offsetof(fixture, member), sizeof(((fixture *)0)->member)
-#define SET(member, number)                                                                        \
+#define SET(member, number) \
   { CHANGE_VALUE, MEMBER(member), number, 0.0, NULL, 0 }
-#define SET_REAL(member, number)                                                                   \
+#define SET_REAL(member, number) \
   { CHANGE_REAL, MEMBER(member), 0, number, NULL, 0 }
-#define SET_TEXT(member, text)                                                                     \
+#define SET_TEXT(member, text) \
   { CHANGE_TEXT, MEMBER(member), 0, 0.0, text, 0 }
-#define ALIAS(member, other, bytes)                                                                \
+#define ALIAS(member, other, bytes) \
   { CHANGE_ALIAS, MEMBER(member), bytes, 0.0, NULL, offsetof(fixture, other) }
 
 typedef struct bad_row {
@@ -91,23 +91,23 @@ const char *bad_subject_check(const bad_subject *subject, int index);
 evr_status bad_plan_status(evr_status status, const void *plan);
 
 /* Shapes of rows that recur. */
-#define AT_LEAST(calls, field, number, least)                                                      \
-  {                                                                                                \
-    calls, {SET(desc.field, number)}, EVR_INVALID_ARGUMENT, {                                      \
-      "desc." #field " is " #number "; it must be at least " #least                                \
-    }                                                                                              \
+#define AT_LEAST(calls, field, number, least)                       \
+  {                                                                 \
+    calls, {SET(desc.field, number)}, EVR_INVALID_ARGUMENT, {       \
+      "desc." #field " is " #number "; it must be at least " #least \
+    }                                                               \
   }
-#define INVALID(calls, change, words)                                                              \
-  {                                                                                                \
-    calls, {change}, EVR_INVALID_ARGUMENT, { words }                                               \
+#define INVALID(calls, change, words)                \
+  {                                                  \
+    calls, {change}, EVR_INVALID_ARGUMENT, { words } \
   }
-#define NULL_POINTER(calls, member, name)                                                          \
-  {                                                                                                \
-    calls, {SET(member, 0)}, EVR_INVALID_ARGUMENT, { name " is NULL" }                             \
+#define NULL_POINTER(calls, member, name)                              \
+  {                                                                    \
+    calls, {SET(member, 0)}, EVR_INVALID_ARGUMENT, { name " is NULL" } \
   }
-#define OVERLAPS(calls, member, other, bytes, words)                                               \
-  {                                                                                                \
-    calls, {ALIAS(member, other, bytes)}, EVR_OVERLAP, { words }                                   \
+#define OVERLAPS(calls, member, other, bytes, words)             \
+  {                                                              \
+    calls, {ALIAS(member, other, bytes)}, EVR_OVERLAP, { words } \
   }
 #define BYTES(count) ((count) * (int64_t)sizeof(float))
 
@@ -115,6 +115,8 @@ evr_status bad_plan_status(evr_status status, const void *plan);
 #define OPTION_ROWS(calls)                                                                         \
   {calls, {SET(common.options.math, 2)}, EVR_INVALID_ARGUMENT, {"options.math is 2"}},             \
       {calls, {SET(common.options.math, -1)}, EVR_INVALID_ARGUMENT, {"options.math is -1"}},       \
+      {calls, {SET(common.options.effort, 2)}, EVR_INVALID_ARGUMENT, {"options.effort is 2"}},     \
+      {calls, {SET(common.options.effort, -1)}, EVR_INVALID_ARGUMENT, {"options.effort is -1"}},   \
       {calls, {SET(common.options.max_isa, 5)}, EVR_INVALID_ARGUMENT, {"options.max_isa is 5"}},   \
       {calls, {SET(common.options.max_isa, -1)}, EVR_INVALID_ARGUMENT, {"options.max_isa is -1"}}, \
       {calls,                                                                                      \
@@ -156,9 +158,9 @@ evr_status bad_plan_status(evr_status status, const void *plan);
   }
 
 /* Rows of list_variants. */
-#define LIST_ROWS(calls)                                                                           \
-  {calls, {SET(common.count, 0)}, EVR_INVALID_ARGUMENT, {"count is NULL"}}, {                      \
-    calls, {SET(common.list, 0)}, EVR_INVALID_ARGUMENT, { "list is NULL", "capacity is 2" }        \
+#define LIST_ROWS(calls)                                                                    \
+  {calls, {SET(common.count, 0)}, EVR_INVALID_ARGUMENT, {"count is NULL"}}, {               \
+    calls, {SET(common.list, 0)}, EVR_INVALID_ARGUMENT, { "list is NULL", "capacity is 2" } \
   }
 
 #endif

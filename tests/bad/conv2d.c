@@ -43,8 +43,7 @@ static evr_status plan_create(void *p) {
   evr_conv2d_plan **place = (evr_conv2d_plan **)f->plan_place;
   const evr_status status =
       evr_conv2d_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_conv2d_plan_destroy(*place);
   return checked;
@@ -96,12 +95,10 @@ static void setup(void *p) {
   f->plan_place = &f->common.plan_out;
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
   options.variant = "direct-scalar"; /* one that packs, on every machine */
-  if (evr_conv2d_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_conv2d_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   evr_conv2d_sizes sizes;
-  if (evr_conv2d_get_sizes(&f->desc, &sizes) != EVR_OK)
-    return;
+  if (evr_conv2d_get_sizes(&f->desc, &sizes) != EVR_OK) return;
   f->x = bad_room(&f->common, (size_t)sizes.x_count * sizeof(float));
   f->weights = bad_room(&f->common, (size_t)sizes.weights_count * sizeof(float));
   f->bias = bad_room(&f->common, (size_t)sizes.bias_count * sizeof(float));

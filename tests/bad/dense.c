@@ -31,8 +31,7 @@ static evr_status plan_create(void *p) {
   evr_dense_plan **place = (evr_dense_plan **)f->plan_place;
   const evr_status status =
       evr_dense_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_dense_plan_destroy(*place);
   return checked;
@@ -82,8 +81,7 @@ static void setup(void *p) {
   f->plan_place = &f->common.plan_out;
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
   options.variant = "gemm-scalar"; /* one that packs, on every machine */
-  if (evr_dense_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_dense_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   f->x = bad_room(&f->common, BATCH * INS * sizeof(float));
   f->weights = bad_room(&f->common, INS * OUTS * sizeof(float));

@@ -38,8 +38,7 @@ static evr_status plan_create(void *p) {
   evr_pad2d_plan **place = (evr_pad2d_plan **)f->plan_place;
   const evr_status status =
       evr_pad2d_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_pad2d_plan_destroy(*place);
   return checked;
@@ -70,11 +69,11 @@ static const bad_call calls[] = {
 #define X_COUNT (5 * 6 * 3)
 #define Y_COUNT (6 * 7 * 3)
 #define REFLECT SET(desc.mode, EVR_PAD_REFLECT)
-#define FLATTEN_AT_LEAST(field, number)                                                            \
-  {                                                                                                \
-    FLATTEN, {SET(flatten_##field, number)}, EVR_INVALID_ARGUMENT, {                               \
-#field " is " #number "; it must be at least 1"                                              \
-    }                                                                                              \
+#define FLATTEN_AT_LEAST(field, number)                              \
+  {                                                                  \
+    FLATTEN, {SET(flatten_##field, number)}, EVR_INVALID_ARGUMENT, { \
+#field " is " #number "; it must be at least 1"                \
+    }                                                                \
   }
 
 static void setup(void *p) {
@@ -91,8 +90,7 @@ static void setup(void *p) {
   f->flatten_width = 6;
   f->desc_pointer = &f->desc;
   f->plan_place = &f->common.plan_out;
-  if (evr_pad2d_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_pad2d_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   f->x = bad_room(&f->common, X_COUNT * sizeof(float));
   f->y = bad_room(&f->common, Y_COUNT * sizeof(float));

@@ -37,8 +37,7 @@ static evr_status plan_create(void *p) {
   evr_pool2d_plan **place = (evr_pool2d_plan **)f->plan_place;
   const evr_status status =
       evr_pool2d_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_pool2d_plan_destroy(*place);
   return checked;
@@ -75,8 +74,7 @@ static void setup(void *p) {
   f->sizes = bad_room(&f->common, sizeof *f->sizes);
   f->desc_pointer = &f->desc;
   f->plan_place = &f->common.plan_out;
-  if (evr_pool2d_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_pool2d_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   f->x = bad_room(&f->common, 5 * 6 * 3 * sizeof(float));
   f->y = bad_room(&f->common, 4 * 5 * 3 * sizeof(float));

@@ -24,8 +24,7 @@ static evr_status plan_create(void *p) {
   evr_softmax_plan **place = (evr_softmax_plan **)f->plan_place;
   const evr_status status =
       evr_softmax_plan_create(f->desc_pointer, f->common.options_pointer, place);
-  if (place == NULL)
-    return status;
+  if (place == NULL) return status;
   const evr_status checked = bad_plan_status(status, *place);
   evr_softmax_plan_destroy(*place);
   return checked;
@@ -56,8 +55,7 @@ static void setup(void *p) {
   f->desc = (evr_softmax_desc){2, 5, 2, 3, EVR_NHWC};
   f->desc_pointer = &f->desc;
   f->plan_place = &f->common.plan_out;
-  if (evr_softmax_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK)
-    return;
+  if (evr_softmax_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   f->x = bad_room(&f->common, 60 * sizeof(float));
   f->y = bad_room(&f->common, 60 * sizeof(float));

@@ -46,11 +46,9 @@ static float one_output(const evr_conv2d_problem *p, const evr_conv2d_call *call
     const int64_t column = ow * d->stride_width - d->pad_left + kw * d->dilation_width;
     const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
     int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
-    if (wrong == FAULT_RIGHT_EDGE && column >= d->in_width)
-      iw = -1;
+    if (wrong == FAULT_RIGHT_EDGE && column >= d->in_width) iw = -1;
     const bool padding = ih < 0 || iw < 0;
-    if (padding && wrong == FAULT_SKIPS_PADDING)
-      continue;
+    if (padding && wrong == FAULT_SKIPS_PADDING) continue;
     const float x = padding ? 0.0f
                             : call->x[evr_offset(d->layout, d->in_channels, d->in_height,
                                                  d->in_width, n, ih, iw, group * p->group_in + ic)];
@@ -65,15 +63,11 @@ static float one_output(const evr_conv2d_problem *p, const evr_conv2d_call *call
 
 static float finish(const evr_conv2d_problem *p, const evr_conv2d_call *call, float value,
                     int64_t oc, int64_t at, fault wrong) {
-  if (call->bias != NULL)
-    value += call->bias[oc];
-  if (call->residual != NULL && wrong != FAULT_DROPS_RESIDUAL)
-    value += call->residual[at];
+  if (call->bias != NULL) value += call->bias[oc];
+  if (call->residual != NULL && wrong != FAULT_DROPS_RESIDUAL) value += call->residual[at];
   value = evr_activation_reference(&p->desc.activation, value);
-  if (wrong == FAULT_FLUSHES && fabsf(value) < FLT_MIN)
-    value = 0.0f;
-  if (wrong == FAULT_DROPS_NAN && isnan(value))
-    value = 0.0f;
+  if (wrong == FAULT_FLUSHES && fabsf(value) < FLT_MIN) value = 0.0f;
+  if (wrong == FAULT_DROPS_NAN && isnan(value)) value = 0.0f;
   return value;
 }
 
@@ -102,8 +96,8 @@ static int64_t outputs(const evr_conv2d_problem *p) {
 }
 
 /* Wrong in the arithmetic. */
-#define ARITHMETIC_FAULT(name, wrong)                                                              \
-  static void name##_forward(const void *p, const void *c) { convolve(p, c, wrong); }              \
+#define ARITHMETIC_FAULT(name, wrong)                                                 \
+  static void name##_forward(const void *p, const void *c) { convolve(p, c, wrong); } \
   const evr_kernel name = {.cost = cost, .forward = name##_forward};
 ARITHMETIC_FAULT(fault_conv2d_rounds_twice, FAULT_ROUNDS_TWICE)
 ARITHMETIC_FAULT(fault_conv2d_other_order, FAULT_OTHER_ORDER)
@@ -116,14 +110,14 @@ ARITHMETIC_FAULT(fault_conv2d_drops_residual, FAULT_DROPS_RESIDUAL)
 ARITHMETIC_FAULT(fault_conv2d_beyond_the_bound, FAULT_BEYOND_THE_BOUND)
 
 /* Right in the arithmetic, and then one statement too many. p and call are at hand. */
-#define ADDED_FAULT(name, statement)                                                               \
-  static void name##_forward(const void *problem, const void *arguments) {                         \
-    const evr_conv2d_problem *p = problem;                                                         \
-    const evr_conv2d_call *call = arguments;                                                       \
-    convolve(p, call, FAULT_NONE);                                                                 \
-    (void)p;                                                                                       \
-    statement;                                                                                     \
-  }                                                                                                \
+#define ADDED_FAULT(name, statement)                                       \
+  static void name##_forward(const void *problem, const void *arguments) { \
+    const evr_conv2d_problem *p = problem;                                 \
+    const evr_conv2d_call *call = arguments;                               \
+    convolve(p, call, FAULT_NONE);                                         \
+    (void)p;                                                               \
+    statement;                                                             \
+  }                                                                        \
   const evr_kernel name = {.cost = cost, .forward = name##_forward};
 
 static void look_at(const float *address) {
@@ -163,8 +157,7 @@ static void trusts_workspace(const void *problem, const void *arguments) {
   const evr_conv2d_call *call = arguments;
   convolve(problem, arguments, FAULT_NONE);
   const unsigned char *zero = call->workspace;
-  if (zero[5] != 0)
-    call->y[0] += 1.0f;
+  if (zero[5] != 0) call->y[0] += 1.0f;
 }
 const evr_kernel fault_conv2d_trusts_workspace = {
     .cost = cost, .workspace_size = a_cache_line, .forward = trusts_workspace};
@@ -214,8 +207,7 @@ static void shared_state(const void *problem, const void *arguments) {
   pthread_mutex_lock(&mutex);
   executing--;
   pthread_mutex_unlock(&mutex);
-  if (two)
-    call->y[0] += 1.0f;
+  if (two) call->y[0] += 1.0f;
 }
 const evr_kernel fault_conv2d_shared_state = {.cost = cost, .forward = shared_state};
 

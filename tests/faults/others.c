@@ -44,8 +44,7 @@ static void fault_pool2d_last_of_equals_forward(const void *problem, const void 
     const int64_t next = call->indices[i] + 1;
     const bool inside = v->kernel_width > 1 && v->dilation_width == 1 &&
                         next % p->desc.in_width == 1 && v->pad_left == 0;
-    if (inside && input_of(p, call, i, next) == call->y[i])
-      call->indices[i]++;
+    if (inside && input_of(p, call, i, next) == call->y[i]) call->indices[i]++;
   }
 }
 FAULT(fault_pool2d_last_of_equals)
@@ -55,8 +54,7 @@ static void fault_pool2d_nan_loses_forward(const void *problem, const void *argu
   const evr_pool2d_call *call = arguments;
   evr_pool2d_reference.forward(problem, arguments);
   for (int64_t i = 0; i < p->sizes.y_count; i++)
-    if (isnan(call->y[i]))
-      call->y[i] = 0.0f;
+    if (isnan(call->y[i])) call->y[i] = 0.0f;
 }
 FAULT(fault_pool2d_nan_loses)
 
@@ -71,8 +69,7 @@ static void fault_pool2d_writes_past_indices_forward(const void *problem, const 
   const evr_pool2d_problem *p = problem;
   const evr_pool2d_call *call = arguments;
   evr_pool2d_reference.forward(problem, arguments);
-  if (call->indices != NULL)
-    call->indices[p->sizes.y_count] = 0;
+  if (call->indices != NULL) call->indices[p->sizes.y_count] = 0;
 }
 FAULT(fault_pool2d_writes_past_indices)
 
@@ -93,8 +90,7 @@ static void fault_pad2d_minus_zero_forward(const void *problem, const void *argu
   const evr_pad2d_problem *p = problem;
   const evr_pad2d_call *call = arguments;
   evr_pad2d_reference.forward(problem, arguments);
-  if (call->y[p->sizes.y_count - 1] == 0.0f)
-    call->y[p->sizes.y_count - 1] = -0.0f;
+  if (call->y[p->sizes.y_count - 1] == 0.0f) call->y[p->sizes.y_count - 1] = -0.0f;
 }
 FAULT(fault_pad2d_minus_zero)
 
@@ -102,8 +98,7 @@ FAULT(fault_pad2d_minus_zero)
 
 static void fault_activation_tail_forward(const void *problem, const void *arguments) {
   evr_activation_problem p = *(const evr_activation_problem *)problem;
-  if (p.count > 8)
-    p.count = p.count / 8 * 8;
+  if (p.count > 8) p.count = p.count / 8 * 8;
   evr_activation_reference_kernel.forward(&p, arguments);
 }
 FAULT(fault_activation_tail)
@@ -113,8 +108,7 @@ static void fault_activation_nan_forward(const void *problem, const void *argume
   const evr_activation_call *call = arguments;
   evr_activation_reference_kernel.forward(problem, arguments);
   for (int64_t i = 0; p->activation.kind == EVR_RELU && i < p->count; i++)
-    if (isnan(call->y[i]))
-      call->y[i] = 0.0f;
+    if (isnan(call->y[i])) call->y[i] = 0.0f;
 }
 FAULT(fault_activation_nan)
 
@@ -125,11 +119,9 @@ static void fault_softmax_overflows_forward(const void *problem, const void *arg
   const evr_softmax_problem *p = problem;
   const evr_softmax_call *call = arguments;
   float most = 0.0f;
-  for (int64_t i = 0; i < p->count; i++)
-    most = fmaxf(most, call->x[i]);
+  for (int64_t i = 0; i < p->count; i++) most = fmaxf(most, call->x[i]);
   evr_softmax_reference.forward(problem, arguments);
-  for (int64_t i = 0; most > 88.7f && i < p->count; i++)
-    call->y[i] = NAN;
+  for (int64_t i = 0; most > 88.7f && i < p->count; i++) call->y[i] = NAN;
 }
 FAULT(fault_softmax_overflows)
 
@@ -139,8 +131,7 @@ static void fault_softmax_not_in_place_forward(const void *problem, const void *
   const evr_softmax_call *call = arguments;
   const float before = call->x[p->count - 1];
   evr_softmax_reference.forward(problem, arguments);
-  if (before == before && call->x[p->count - 1] != before)
-    call->y[0] += 1.0f;
+  if (before == before && call->x[p->count - 1] != before) call->y[0] += 1.0f;
 }
 FAULT(fault_softmax_not_in_place)
 
@@ -159,8 +150,7 @@ static void dense(const void *problem, const void *arguments, bool bias_first, b
             call->weights[(d->weights_layout == EVR_IO) != transposes ? i * d->out_features + o
                                                                       : o * d->in_features + i],
             sum);
-      if (!bias_first && call->bias != NULL)
-        sum += call->bias[o];
+      if (!bias_first && call->bias != NULL) sum += call->bias[o];
       call->y[n * d->out_features + o] = evr_activation_reference(&d->activation, sum);
     }
 }

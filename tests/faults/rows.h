@@ -35,23 +35,23 @@
                                                       fault_conv2d_refuses_all)                    \
                                                       row("fault-refuses-without-a-reason",        \
                                                           fault_conv2d_no_reason)
-#define FOR_POOL2D_FAULTS(row)                                                                     \
-  row("fault-last-of-equals", fault_pool2d_last_of_equals)                                         \
-      row("fault-nan-loses", fault_pool2d_nan_loses)                                               \
-          row("fault-counts-padding", fault_pool2d_counts_padding)                                 \
+#define FOR_POOL2D_FAULTS(row)                                     \
+  row("fault-last-of-equals", fault_pool2d_last_of_equals)         \
+      row("fault-nan-loses", fault_pool2d_nan_loses)               \
+          row("fault-counts-padding", fault_pool2d_counts_padding) \
               row("fault-writes-past-indices", fault_pool2d_writes_past_indices)
-#define FOR_PAD2D_FAULTS(row)                                                                      \
-  row("fault-mirrors-the-edge", fault_pad2d_mirrors_the_edge)                                      \
+#define FOR_PAD2D_FAULTS(row)                                 \
+  row("fault-mirrors-the-edge", fault_pad2d_mirrors_the_edge) \
       row("fault-pads-with-minus-zero", fault_pad2d_minus_zero)
-#define FOR_ACTIVATION_FAULTS(row)                                                                 \
-  row("fault-tail-is-not-done", fault_activation_tail)                                             \
+#define FOR_ACTIVATION_FAULTS(row)                     \
+  row("fault-tail-is-not-done", fault_activation_tail) \
       row("fault-relu-of-nan", fault_activation_nan)
-#define FOR_SOFTMAX_FAULTS(row)                                                                    \
-  row("fault-overflows", fault_softmax_overflows)                                                  \
+#define FOR_SOFTMAX_FAULTS(row)                   \
+  row("fault-overflows", fault_softmax_overflows) \
       row("fault-not-in-place", fault_softmax_not_in_place)
-#define FOR_DENSE_FAULTS(row)                                                                      \
-  row("fault-adds-bias-first", fault_dense_bias_first)                                             \
-      row("fault-reads-past-x", fault_dense_reads_past_x)                                          \
+#define FOR_DENSE_FAULTS(row)                             \
+  row("fault-adds-bias-first", fault_dense_bias_first)    \
+      row("fault-reads-past-x", fault_dense_reads_past_x) \
           row("fault-transposes", fault_dense_transposes)
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
@@ -65,16 +65,16 @@ FOR_DENSE_FAULTS(DECLARE_FAULT)
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define POOL2D_FAULT(name, kernel) {name, EVR_OP_POOL2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PAD2D_FAULT(name, kernel) {name, EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define ACTIVATION_FAULT(name, kernel)                                                             \
+#define ACTIVATION_FAULT(name, kernel) \
   {name, EVR_OP_ACTIVATION, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_FAULT(name, kernel) {name, EVR_OP_SOFTMAX, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_FAULT(name, kernel) {name, EVR_OP_DENSE, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                                                                             \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)                                                                  \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)                                                                  \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)                                                                    \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                                                          \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                                                                \
+#define PLANTED_FAULTS                    \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)         \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)         \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)           \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT) \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)       \
   FOR_DENSE_FAULTS(DENSE_FAULT)
 
 #endif

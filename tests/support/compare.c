@@ -16,8 +16,7 @@ bool same_float(float a, float b) {
 
 int64_t first_difference(const float *a, const float *b, int64_t count) {
   for (int64_t i = 0; i < count; i++)
-    if (!same_float(a[i], b[i]))
-      return i;
+    if (!same_float(a[i], b[i])) return i;
   return -1;
 }
 
@@ -33,14 +32,12 @@ float untouched(void) {
 /* By memcpy: a float that is moved through an x87 register may not keep its payload. */
 void fill_untouched(float *data, int64_t count) {
   const uint32_t bits = UNTOUCHED_BITS;
-  for (int64_t i = 0; i < count; i++)
-    memcpy(&data[i], &bits, sizeof bits);
+  for (int64_t i = 0; i < count; i++) memcpy(&data[i], &bits, sizeof bits);
 }
 
 bool all_untouched(const float *data, int64_t count) {
   for (int64_t i = 0; i < count; i++)
-    if (float_bits(data[i]) != UNTOUCHED_BITS)
-      return false;
+    if (float_bits(data[i]) != UNTOUCHED_BITS) return false;
   return true;
 }
 

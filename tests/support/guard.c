@@ -20,8 +20,7 @@ const char *placement_name(placement where) {
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static void must(bool done, const char *what) {
-  if (done)
-    return;
+  if (done) return;
   perror(what);
   exit(2);
 }
@@ -40,22 +39,17 @@ static void grow(guarded *b, size_t bytes) {
 static void borders(const guarded *b, size_t *before, size_t *after) {
   *before = (size_t)(b->data - first_byte(b));
   *after = b->capacity - *before - b->bytes;
-  if (*before > PATTERN_BYTES)
-    *before = PATTERN_BYTES;
-  if (*after > PATTERN_BYTES)
-    *after = PATTERN_BYTES;
+  if (*before > PATTERN_BYTES) *before = PATTERN_BYTES;
+  if (*after > PATTERN_BYTES) *after = PATTERN_BYTES;
 }
 
 void *guarded_place(guarded *b, size_t bytes, placement where) {
-  if (b->map == NULL || bytes + 2 * PATTERN_BYTES > b->capacity)
-    grow(b, bytes + 2 * PATTERN_BYTES);
+  if (b->map == NULL || bytes + 2 * PATTERN_BYTES > b->capacity) grow(b, bytes + 2 * PATTERN_BYTES);
   must(mprotect(first_byte(b), b->capacity, PROT_READ | PROT_WRITE) == 0, "mprotect");
   b->bytes = bytes;
   b->data = first_byte(b);
-  if (where == PLACE_END)
-    b->data += b->capacity - bytes;
-  if (where == PLACE_MISALIGNED)
-    b->data += 68;
+  if (where == PLACE_END) b->data += b->capacity - bytes;
+  if (where == PLACE_MISALIGNED) b->data += 68;
   size_t before, after;
   borders(b, &before, &after);
   memset(b->data - before, PATTERN, before);
@@ -71,16 +65,13 @@ bool guarded_intact(const guarded *b) {
   size_t before, after;
   borders(b, &before, &after);
   for (size_t i = 0; i < before; i++)
-    if (b->data[-1 - (ptrdiff_t)i] != PATTERN)
-      return false;
+    if (b->data[-1 - (ptrdiff_t)i] != PATTERN) return false;
   for (size_t i = 0; i < after; i++)
-    if (b->data[b->bytes + i] != PATTERN)
-      return false;
+    if (b->data[b->bytes + i] != PATTERN) return false;
   return true;
 }
 
 void guarded_free(guarded *b) {
-  if (b->map != NULL)
-    munmap(b->map, b->capacity + 2 * page_bytes());
+  if (b->map != NULL) munmap(b->map, b->capacity + 2 * page_bytes());
   *b = (guarded){0};
 }

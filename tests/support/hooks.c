@@ -21,23 +21,19 @@ static void run_threads(void *user, evr_share *body, void *argument, int shares)
   (void)user;
   pthread_t *threads = malloc((size_t)shares * sizeof *threads);
   job *jobs = malloc((size_t)shares * sizeof *jobs);
-  if (threads == NULL || jobs == NULL)
-    abort();
+  if (threads == NULL || jobs == NULL) abort();
   for (int i = 0; i < shares; i++) {
     jobs[i] = (job){body, argument, i};
-    if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0)
-      abort();
+    if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0) abort();
   }
-  for (int i = 0; i < shares; i++)
-    pthread_join(threads[i], NULL);
+  for (int i = 0; i < shares; i++) pthread_join(threads[i], NULL);
   free(jobs);
   free(threads);
 }
 
 static void run_reverse(void *user, evr_share *body, void *argument, int shares) {
   (void)user;
-  for (int i = shares - 1; i >= 0; i--)
-    body(argument, i);
+  for (int i = shares - 1; i >= 0; i--) body(argument, i);
 }
 
 evr_thread_pool pool_of_threads(void) { return (evr_thread_pool){run_threads, NULL}; }
@@ -49,13 +45,10 @@ evr_thread_pool pool_in_reverse(void) { return (evr_thread_pool){run_reverse, NU
 static void *tally_allocate(void *user, size_t size, size_t alignment) {
   tally *count = user;
   count->calls++;
-  if (alignment < sizeof(uint64_t) || (alignment & (alignment - 1)) != 0)
-    count->foreign = true;
-  if (count->calls == count->fail_at)
-    return NULL;
+  if (alignment < sizeof(uint64_t) || (alignment & (alignment - 1)) != 0) count->foreign = true;
+  if (count->calls == count->fail_at) return NULL;
   void *block;
-  if (posix_memalign(&block, alignment, size + alignment) != 0)
-    return NULL;
+  if (posix_memalign(&block, alignment, size + alignment) != 0) return NULL;
   *(uint64_t *)block = BLOCK_MARK;
   count->alive++;
   char *memory = (char *)block + alignment;

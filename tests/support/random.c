@@ -31,18 +31,12 @@ int64_t random_of(test_random *random, const int64_t *values, int count) {
 
 const char *values_name(test_values values) {
   switch (values) {
-  case VALUES_INTEGERS:
-    return "integers";
-  case VALUES_REALS:
-    return "reals";
-  case VALUES_TINY:
-    return "tiny";
-  case VALUES_SPECIAL:
-    return "special";
-  case VALUES_WIDE:
-    return "wide";
-  case VALUES_BITS:
-    return "bits";
+    case VALUES_INTEGERS: return "integers";
+    case VALUES_REALS: return "reals";
+    case VALUES_TINY: return "tiny";
+    case VALUES_SPECIAL: return "special";
+    case VALUES_WIDE: return "wide";
+    case VALUES_BITS: return "bits";
   }
   return "?";
 }
@@ -54,21 +48,15 @@ static float real(test_random *random) {
 static float special(test_random *random) {
   const float sign = random_chance(random, 50) ? -1.0f : 1.0f;
   switch (random_between(random, 0, 9)) {
-  case 0:
-  case 1:
-    return NAN;
-  case 2:
-    return sign * INFINITY;
-  case 3:
-    return sign * 0.0f;
-  case 4:
-    return sign * FLT_MAX;
-  case 5:
-    return sign * FLT_MIN;
-  case 6:
-    return sign * 0x1p-149f;
-  default: /* a subnormal */
-    return sign * (float)random_between(random, 1, (1 << 23) - 1) * 0x1p-149f;
+    case 0:
+    case 1: return NAN;
+    case 2: return sign * INFINITY;
+    case 3: return sign * 0.0f;
+    case 4: return sign * FLT_MAX;
+    case 5: return sign * FLT_MIN;
+    case 6: return sign * 0x1p-149f;
+    default: /* a subnormal */
+      return sign * (float)random_between(random, 1, (1 << 23) - 1) * 0x1p-149f;
   }
 }
 
@@ -76,28 +64,22 @@ void random_fill(test_random *random, test_values values, int64_t one_in, float 
                  int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     switch (values) {
-    case VALUES_INTEGERS:
-      data[i] = (float)random_between(random, -4, 4);
-      break;
-    case VALUES_REALS:
-      data[i] = real(random);
-      break;
-    case VALUES_TINY:
-      data[i] = real(random) * 0x1p-70f;
-      break;
-    case VALUES_SPECIAL:
-      data[i] = random_between(random, 1, one_in) == 1 ? special(random) : real(random);
-      break;
-    case VALUES_WIDE: { /* two calls in one expression would come in either order */
-      const int exponent = (int)random_between(random, -40, 8);
-      data[i] = ldexpf(real(random), exponent);
-      break;
-    }
-    case VALUES_BITS: {
-      const uint32_t bits = (uint32_t)random_bits(random);
-      memcpy(&data[i], &bits, sizeof bits);
-      break;
-    }
+      case VALUES_INTEGERS: data[i] = (float)random_between(random, -4, 4); break;
+      case VALUES_REALS: data[i] = real(random); break;
+      case VALUES_TINY: data[i] = real(random) * 0x1p-70f; break;
+      case VALUES_SPECIAL:
+        data[i] = random_between(random, 1, one_in) == 1 ? special(random) : real(random);
+        break;
+      case VALUES_WIDE: { /* two calls in one expression would come in either order */
+        const int exponent = (int)random_between(random, -40, 8);
+        data[i] = ldexpf(real(random), exponent);
+        break;
+      }
+      case VALUES_BITS: {
+        const uint32_t bits = (uint32_t)random_bits(random);
+        memcpy(&data[i], &bits, sizeof bits);
+        break;
+      }
     }
   }
 }
@@ -106,8 +88,7 @@ void random_fill(test_random *random, test_values values, int64_t one_in, float 
  * a mistyped seed must not be taken for another. */
 static bool number_of(const char *name, uint64_t *number) {
   const char *text = getenv(name);
-  if (text == NULL || text[0] == '\0')
-    return false;
+  if (text == NULL || text[0] == '\0') return false;
   char *end;
   *number = strtoull(text, &end, 0);
   if (*end != '\0' || text[0] == '-') {

@@ -31,7 +31,6 @@ int suite_end(Suite *suite) {
   const int failed = srunner_ntests_failed(runner);
   const int ran = srunner_ntests_run(runner);
   srunner_free(runner);
-  if (ran == 0)
-    printf("no test was run, which is a failure\n");
+  if (ran == 0) printf("no test was run, which is a failure\n");
   return failed == 0 && ran > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -46,8 +46,7 @@ static void check_grid(walk *w) {
         against_reference(w, kind, alphas[count % COUNT(alphas)], count,
                           values[count % COUNT(values)]);
     for (int v = 0; v < COUNT(values); v++, index++) /* several tasks, and a tail */
-      if (walk_take(w, index))
-        against_reference(w, kind, 0.25f, 70001, values[v]);
+      if (walk_take(w, index)) against_reference(w, kind, 0.25f, 70001, values[v]);
   }
 }
 

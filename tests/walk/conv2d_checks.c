@@ -13,15 +13,13 @@ conv2d_buffers conv2d_shared_buffers; /* each check runs in a process of its own
 
 float *conv2d_expected(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
   float *y = malloc((size_t)in->sizes.y_count * sizeof *y);
-  if (y == NULL)
-    abort();
+  if (y == NULL) abort();
   const evr_plan_options options = walk_reference_options();
   const evr_conv2d_arguments a = {
       .x = in->x, .weights = in->weights, .bias = in->bias, .residual = in->residual, .y = y};
   evr_conv2d_plan *plan = NULL;
   evr_status status = evr_conv2d_plan_create(&c->desc, &options, &plan);
-  if (status == EVR_OK)
-    status = evr_conv2d_execute(plan, &a);
+  if (status == EVR_OK) status = evr_conv2d_execute(plan, &a);
   if (status != EVR_OK) {
     char text[1024];
     conv2d_describe(c, text, sizeof text);
@@ -34,8 +32,7 @@ float *conv2d_expected(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
 bool conv2d_run_and_compare(walk *w, const conv2d_case *c, const conv2d_inputs *in,
                             const conv2d_way *way, const float *expected) {
   const float *y = conv2d_run(w, c, in, way, &conv2d_shared_buffers);
-  if (y == NULL)
-    return false;
+  if (y == NULL) return false;
   char text[1024];
   conv2d_describe(c, text, sizeof text);
   const size_t length = strlen(text);
@@ -54,20 +51,17 @@ static void against_reference(walk *w, conv2d_case *c) {
   };
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in))
-    return;
+  if (!conv2d_inputs_make(w, c, &in)) return;
   float *expected = NULL;
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     /* The first way tells whether the variant serves, before time is spent on the reference. */
     if (i == 0) {
       const float *y = conv2d_run(w, c, &in, &ways[0], &conv2d_shared_buffers);
-      if (y == NULL)
-        break;
+      if (y == NULL) break;
       w->served++;
       expected = conv2d_expected(w, c, &in);
     }
-    if (!conv2d_run_and_compare(w, c, &in, &ways[i], expected))
-      break;
+    if (!conv2d_run_and_compare(w, c, &in, &ways[i], expected)) break;
   }
   free(expected);
   conv2d_inputs_free(&in);
@@ -79,8 +73,7 @@ static void check_random(walk *w) {
   const int64_t rounds = test_rounds(1500);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
     conv2d_case c;
-    while (!conv2d_random_case(w, &c))
-      continue;
+    while (!conv2d_random_case(w, &c)) continue;
     against_reference(w, &c);
   }
 }
@@ -97,15 +90,13 @@ static void against_oracle(walk *w, conv2d_case *c, test_values values, judge *i
   const conv2d_way way = {PLACE_END, w->cases % 2 == 1, true, 1, {NULL, NULL}};
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in))
-    return;
+  if (!conv2d_inputs_make(w, c, &in)) return;
   const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
   if (y != NULL) {
     w->served++;
     const size_t count = (size_t)in.sizes.y_count;
     double *exact = malloc(2 * count * sizeof *exact);
-    if (exact == NULL)
-      abort();
+    if (exact == NULL) abort();
     conv2d_oracle(c, &in, exact, exact + count);
     for (size_t i = 0; i < count; i++)
       if (!is_right(w, c, exact[i], exact[count + i], y[i])) {
@@ -154,8 +145,7 @@ static void reals_visit(walk *w, conv2d_case *c) {
 /* The oracle costs as much as the reference; a third of the grid has every kind of case in it. */
 static void third(walk *w, conv2d_case *c, conv2d_visit *visit) {
   static int64_t index;
-  if (index++ % 3 == 0)
-    visit(w, c);
+  if (index++ % 3 == 0) visit(w, c);
 }
 static void integers_third(walk *w, conv2d_case *c) { third(w, c, integers_visit); }
 static void reals_third(walk *w, conv2d_case *c) { third(w, c, reals_visit); }
@@ -200,20 +190,17 @@ static void check_threads(walk *w) {
   static const int counts[] = {1, 2, 3, 7};
   for (size_t t = 0; t < sizeof threaded_shapes / sizeof threaded_shapes[0]; t++) {
     const conv2d_case threaded = threaded_case(&threaded_shapes[t]), *c = &threaded;
-    if (test_scale() > 1 && !walk_take(w, (int64_t)t))
-      continue;
+    if (test_scale() > 1 && !walk_take(w, (int64_t)t)) continue;
     w->cases++;
     conv2d_inputs in;
-    if (!conv2d_inputs_make(w, c, &in))
-      return;
+    if (!conv2d_inputs_make(w, c, &in)) return;
     float *expected = NULL;
     for (int i = 0; i < 4 && !walk_failed(w); i++) {
       const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
       for (int p = 0; p < 3 && !walk_failed(w); p++) {
         const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
         const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
-        if (y == NULL)
-          goto refused;
+        if (y == NULL) goto refused;
         if (expected == NULL) {
           expected = conv2d_expected(w, c, &in);
           w->served++;
@@ -245,16 +232,14 @@ static void *execute_often(void *argument) {
                                   .residual = in->residual,
                                   .y = e->y,
                                   .workspace = e->workspace};
-  for (int i = 0; i < 5 && e->status == EVR_OK; i++)
-    e->status = evr_conv2d_execute(e->plan, &a);
+  for (int i = 0; i < 5 && e->status == EVR_OK; i++) e->status = evr_conv2d_execute(e->plan, &a);
   return NULL;
 }
 
 static void shared_plan(walk *w, const conv2d_case *c) {
   w->cases++;
   conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in))
-    return;
+  if (!conv2d_inputs_make(w, c, &in)) return;
   const evr_plan_options options = walk_options(w, 2);
   evr_conv2d_plan *plan;
   if (evr_conv2d_plan_create(&c->desc, &options, &plan) == EVR_OK) {
@@ -266,13 +251,11 @@ static void shared_plan(walk *w, const conv2d_case *c) {
     for (int i = 0; i < 2; i++) {
       runs[i] = (execution){plan, &in, malloc(bytes),
                             malloc(evr_conv2d_workspace_size(plan, false) + 1), EVR_OK};
-      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0)
-        abort();
+      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0) abort();
     }
     for (int i = 0; i < 2; i++) {
       pthread_join(threads[i], NULL);
-      if (runs[i].status != EVR_OK)
-        walk_fail(w, "one plan by two threads: not executed");
+      if (runs[i].status != EVR_OK) walk_fail(w, "one plan by two threads: not executed");
       walk_same(w, expected, runs[i].y, in.sizes.y_count, "one plan by two threads");
       free(runs[i].y);
       free(runs[i].workspace);
@@ -297,6 +280,44 @@ static void check_shared_plan(walk *w) {
   }
 }
 
+/* ---- the library's own choice ---- */
+
+/* Whatever variant the library chooses in exact mode, and however many threads it takes: the bits
+ * are the reference's. Nothing is forced, so this is done once, on the reference's account. */
+static void check_chosen(walk *w) {
+  const int64_t rounds = test_rounds(500);
+  if (strcmp(w->variant->name, "reference") != 0) return;
+  for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
+    conv2d_case c;
+    while (!conv2d_random_case(w, &c)) continue;
+    conv2d_inputs in;
+    if (!conv2d_inputs_make(w, &c, &in)) return;
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.math = EVR_MATH_EXACT;
+    evr_conv2d_plan *plan;
+    float *expected = conv2d_expected(w, &c, &in),
+          *y = malloc((size_t)in.sizes.y_count * sizeof *y);
+    if (y == NULL) abort();
+    const evr_conv2d_arguments a = {
+        .x = in.x, .weights = in.weights, .bias = in.bias, .residual = in.residual, .y = y};
+    char text[1024];
+    conv2d_describe(&c, text, sizeof text);
+    if (evr_conv2d_plan_create(&c.desc, &options, &plan) != EVR_OK ||
+        evr_conv2d_execute(plan, &a) != EVR_OK)
+      walk_fail(w, "%s: the library's choice: %s", text, evr_last_error());
+    const size_t length = strlen(text);
+    snprintf(text + length, sizeof text - length, "; the library chose %s",
+             evr_conv2d_plan_variant(plan));
+    if (!walk_failed(w)) walk_same(w, expected, y, in.sizes.y_count, text);
+    w->cases++;
+    w->served++;
+    evr_conv2d_plan_destroy(plan);
+    free(y);
+    free(expected);
+    conv2d_inputs_free(&in);
+  }
+}
+
 const walk_check conv2d_checks[] = {
     {"grid", EVR_OP_CONV2D, check_grid, true},
     {"random", EVR_OP_CONV2D, check_random, false},
@@ -304,6 +325,7 @@ const walk_check conv2d_checks[] = {
     {"bound", EVR_OP_CONV2D, check_reals, true},
     {"threads", EVR_OP_CONV2D, check_threads, false},
     {"shared plan", EVR_OP_CONV2D, check_shared_plan, false},
+    {"chosen", EVR_OP_CONV2D, check_chosen, false},
     {"trio", EVR_OP_CONV2D, conv2d_check_trio, false},
     {NULL, EVR_OPERATIONS, NULL, false},
 };

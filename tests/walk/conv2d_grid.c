@@ -48,8 +48,7 @@ typedef struct grid {
 /* What a case does not fix itself is picked by its number: bias, residual, values. */
 static void visit_case(grid *g, conv2d_case c) {
   const int64_t index = g->index++;
-  if (!is_possible(&c.desc) || !walk_take(g->walk, index))
-    return;
+  if (!is_possible(&c.desc) || !walk_take(g->walk, index)) return;
   if (c.values == VALUES_REALS) {
     static const test_values others[] = {VALUES_REALS,    VALUES_REALS,   VALUES_REALS, VALUES_TINY,
                                          VALUES_INTEGERS, VALUES_SPECIAL, VALUES_REALS};
@@ -74,8 +73,7 @@ static void tails(grid *g) {
     for (int w = 0; w < COUNT(width_tails); w++) {
       const int64_t kernel = (o + w) % 2 ? 3 : 1;
       conv2d_case c = plain_case(3, 2, width_tails[w], channel_tails[o], kernel);
-      if (kernel == 3)
-        set_pads(&c.desc, 1, 1, 1, 1);
+      if (kernel == 3) set_pads(&c.desc, 1, 1, 1, 1);
       c.desc.activation.kind = (o + w) % 3 == 0 ? EVR_RELU : EVR_IDENTITY;
       visit_layouts(g, c);
     }
@@ -100,11 +98,9 @@ static void long_sums(grid *g) {
   static const int64_t depth[] = {127, 128, 129, 255, 257, 513, 1025};
   for (int i = 0; i < COUNT(depth); i++)
     for (int64_t kernel = 1; kernel <= 3; kernel += 2) {
-      if (kernel == 3 && depth[i] > 520)
-        continue;
+      if (kernel == 3 && depth[i] > 520) continue;
       conv2d_case c = plain_case(depth[i], 2, 7, i % 2 ? 33 : 16, kernel);
-      if (kernel == 3)
-        set_pads(&c.desc, 1, 0, 1, 1);
+      if (kernel == 3) set_pads(&c.desc, 1, 0, 1, 1);
       visit_layouts(g, c);
     }
 }
@@ -268,8 +264,7 @@ bool conv2d_random_case(walk *w, conv2d_case *c) {
   c->bias = random_chance(r, 60);
   c->residual = random_chance(r, 20);
   c->values = (test_values)random_between(r, VALUES_INTEGERS, VALUES_SPECIAL);
-  if (!is_possible(d))
-    return false;
+  if (!is_possible(d)) return false;
   const double multiplies =
       (double)d->batch * (double)(d->in_height + 8) * (double)(d->in_width + 8) *
       (double)d->out_channels * (double)(d->kernel_height * d->kernel_width) *

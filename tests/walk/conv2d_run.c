@@ -35,8 +35,7 @@ void conv2d_describe(const conv2d_case *c, char *text, size_t size) {
 
 static float *fill(walk *w, const conv2d_case *c, int64_t rarity, int64_t count) {
   float *data = malloc((size_t)count * sizeof *data);
-  if (data == NULL)
-    abort();
+  if (data == NULL) abort();
   random_fill(&w->random, c->values, rarity, data, count);
   return data;
 }
@@ -56,15 +55,11 @@ bool conv2d_inputs_make(walk *w, const conv2d_case *c, conv2d_inputs *inputs) {
   const int64_t rarity = 4 * d->kernel_height * d->kernel_width * (d->in_channels / d->groups);
   inputs->x = fill(w, c, rarity, s->x_count);
   inputs->weights = fill(w, c, rarity, s->weights_count);
-  if (c->bias)
-    inputs->bias = fill(w, c, 6, s->bias_count);
-  if (c->residual)
-    inputs->residual = fill(w, c, 6, s->residual_count);
+  if (c->bias) inputs->bias = fill(w, c, 6, s->bias_count);
+  if (c->residual) inputs->residual = fill(w, c, 6, s->residual_count);
   if (c->values == VALUES_TINY) { /* the sums are of the order of 2^-140 */
-    for (int64_t i = 0; c->bias && i < s->bias_count; i++)
-      inputs->bias[i] *= 0x1p-70f;
-    for (int64_t i = 0; c->residual && i < s->residual_count; i++)
-      inputs->residual[i] *= 0x1p-70f;
+    for (int64_t i = 0; c->bias && i < s->bias_count; i++) inputs->bias[i] *= 0x1p-70f;
+    for (int64_t i = 0; c->residual && i < s->residual_count; i++) inputs->residual[i] *= 0x1p-70f;
   }
   return true;
 }
@@ -88,8 +83,7 @@ void conv2d_buffers_free(conv2d_buffers *b) {
 }
 
 static const float *place_input(guarded *b, const float *data, int64_t count, placement where) {
-  if (data == NULL)
-    return NULL;
+  if (data == NULL) return NULL;
   const size_t bytes = (size_t)count * sizeof(float);
   float *placed = guarded_place(b, bytes, where);
   memcpy(placed, data, bytes);
@@ -193,12 +187,9 @@ static strides strides_of(evr_layout layout, int64_t height, int64_t width, int6
 
 /* The pixel that a padded coordinate stands for; -1: a zero. */
 static int64_t pixel(int64_t at, int64_t size, evr_pad_mode mode) {
-  if (mode == EVR_PAD_ZERO)
-    return at < 0 || at >= size ? -1 : at;
-  if (mode == EVR_PAD_REPLICATE)
-    return at < 0 ? 0 : at >= size ? size - 1 : at;
-  while (at < 0 || at >= size)
-    at = at < 0 ? -at : 2 * size - 2 - at;
+  if (mode == EVR_PAD_ZERO) return at < 0 || at >= size ? -1 : at;
+  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : at >= size ? size - 1 : at;
+  while (at < 0 || at >= size) at = at < 0 ? -at : 2 * size - 2 - at;
   return at;
 }
 
@@ -222,8 +213,7 @@ void conv2d_oracle(const conv2d_case *c, const conv2d_inputs *in, double *y, dou
                                        d->in_height, d->pad_mode);
               const int64_t iw = pixel(ow * d->stride_width + kw * d->dilation_width - d->pad_left,
                                        d->in_width, d->pad_mode);
-              if (ih < 0 || iw < 0)
-                continue;
+              if (ih < 0 || iw < 0) continue;
               const int64_t channel = o / outputs * inputs + i;
               const double value = (double)in->x[n * xs.n + ih * xs.h + iw * xs.w + channel * xs.c];
               const double weight =

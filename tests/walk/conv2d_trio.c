@@ -10,11 +10,9 @@ void conv2d_check_trio(walk *w) {
   const int64_t rounds = test_rounds(300);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
     conv2d_case c;
-    while (!conv2d_random_case(w, &c))
-      continue;
+    while (!conv2d_random_case(w, &c)) continue;
     evr_conv2d_sizes sizes;
-    if (evr_conv2d_get_sizes(&c.desc, &sizes) != EVR_OK)
-      abort();
+    if (evr_conv2d_get_sizes(&c.desc, &sizes) != EVR_OK) abort();
     test_random *r = &w->random;
     evr_pool2d_window pool = EVR_POOL2D_WINDOW_INIT;
     pool.kind = (evr_pool_kind)random_between(r, EVR_POOL_MAX, EVR_POOL_MIN);
@@ -31,8 +29,7 @@ void conv2d_check_trio(walk *w) {
     conv2d_case fused = c;
     fused.desc.pool = pool;
     conv2d_inputs in;
-    if (!conv2d_inputs_make(w, &fused, &in))
-      return;
+    if (!conv2d_inputs_make(w, &fused, &in)) return;
     const conv2d_way way = {(placement)(i % PLACEMENTS), i % 2 == 0, i % 3 != 0, 2,
                             pool_in_reverse()};
     const float *y = conv2d_run(w, &fused, &in, &way, &conv2d_shared_buffers);

@@ -35,8 +35,7 @@ static struct { guarded x, weights, bias, y, packed, workspace; } buffers;
 
 static float *fill(walk *w, test_values values, int64_t rarity, int64_t count) {
   float *data = malloc((size_t)count * sizeof *data);
-  if (data == NULL)
-    abort();
+  if (data == NULL) abort();
   random_fill(&w->random, values, rarity, data, count);
   return data;
 }
@@ -48,8 +47,7 @@ static dense_inputs make_inputs(walk *w, const dense_case *c) {
                      .y_count = d->batch * d->out_features};
   in.x = fill(w, c->values, 4 * d->in_features, in.x_count);
   in.weights = fill(w, c->values, 4 * d->in_features, in.weights_count);
-  if (c->bias)
-    in.bias = fill(w, c->values, 6, d->out_features);
+  if (c->bias) in.bias = fill(w, c->values, 6, d->out_features);
   return in;
 }
 
@@ -70,8 +68,7 @@ static void describe(const dense_case *c, const dense_way *way, char *text, size
 }
 
 static const float *place(guarded *b, const float *data, int64_t count, placement where) {
-  if (data == NULL)
-    return NULL;
+  if (data == NULL) return NULL;
   float *placed = guarded_place(b, (size_t)count * sizeof *data, where);
   memcpy(placed, data, (size_t)count * sizeof *data);
   guarded_freeze(b);
@@ -104,8 +101,7 @@ static void execute(walk *w, const evr_dense_plan *plan, const dense_case *c,
     a.weights = NULL;
   }
   const size_t bytes = evr_dense_workspace_size(plan, a.packed != NULL);
-  if (way->own_workspace && bytes > 0)
-    a.workspace = scratch(&buffers.workspace, bytes, way->where);
+  if (way->own_workspace && bytes > 0) a.workspace = scratch(&buffers.workspace, bytes, way->where);
   if (evr_dense_execute(plan, &a) != EVR_OK)
     walk_fail(w, "%s: %s", what, evr_last_error());
   else if (!guarded_intact(&buffers.y) ||
@@ -126,16 +122,14 @@ static const float *run(walk *w, const dense_case *c, const dense_inputs *in, co
   const bool serves = !walk_failed(w) && walk_serves(w, status, list, count, what);
   if (serves && strcmp(evr_dense_plan_variant(plan), w->variant->name) != 0)
     walk_fail(w, "%s: the plan took %s", what, evr_dense_plan_variant(plan));
-  if (serves && !walk_failed(w))
-    execute(w, plan, c, in, way, what);
+  if (serves && !walk_failed(w)) execute(w, plan, c, in, way, what);
   evr_dense_plan_destroy(plan);
   return serves && !walk_failed(w) ? (const float *)(const void *)buffers.y.data : NULL;
 }
 
 static float *expected_output(walk *w, const dense_case *c, const dense_inputs *in) {
   float *y = malloc((size_t)in->y_count * sizeof *y);
-  if (y == NULL)
-    abort();
+  if (y == NULL) abort();
   const evr_plan_options options = walk_reference_options();
   if (evr_dense(&c->desc, &options, in->x, in->weights, in->bias, y) != EVR_OK)
     walk_fail(w, "the reference: %s", evr_last_error());
@@ -152,8 +146,7 @@ static void compare(walk *w, const dense_case *c, const dense_way *ways, int cou
     char what[512];
     describe(c, &ways[i], what, sizeof what);
     const float *y = run(w, c, &in, &ways[i], what);
-    if (y == NULL)
-      break;
+    if (y == NULL) break;
     if (i == 0) {
       w->served++;
       expected = expected_output(w, c, &in);
@@ -227,8 +220,7 @@ static void dense_grid(walk *w, dense_visit *visit) {
         c.desc.weights_layout = l ? EVR_OI : EVR_IO;
         c.desc.activation.kind = (evr_activation_kind)(index % (EVR_GELU_TANH + 1));
         c.desc.activation.alpha = 0.5f;
-        if (walk_take(w, index))
-          visit(w, &c);
+        if (walk_take(w, index)) visit(w, &c);
       }
 }
 
@@ -256,8 +248,7 @@ static void check_random(walk *w) {
 static void check_threads(walk *w) {
   static const int64_t sizes[][3] = {{1, 1031, 4001}, {70, 257, 301}};
   for (int i = 0; i < 4; i++) {
-    if (test_scale() > 1 && !walk_take(w, i))
-      continue;
+    if (test_scale() > 1 && !walk_take(w, i)) continue;
     dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = true, .values = VALUES_REALS};
     c.desc.batch = sizes[i / 2][0];
     c.desc.in_features = sizes[i / 2][1];

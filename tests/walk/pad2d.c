@@ -43,22 +43,18 @@ static unary_case make_case(walk *w, const evr_pad2d_desc *d) {
 
 static void against_reference(walk *w, const evr_pad2d_desc *d) {
   const unary_case c = make_case(w, d);
-  if (!walk_failed(w))
-    unary_against_reference(w, &c);
+  if (!walk_failed(w)) unary_against_reference(w, &c);
 }
 
 static int64_t source(int64_t at, int64_t size, evr_pad_mode mode) {
-  if (mode == EVR_PAD_ZERO)
-    return at < 0 || at >= size ? -1 : at;
-  if (mode == EVR_PAD_REPLICATE)
-    return at < 0 ? 0 : at >= size ? size - 1 : at;
+  if (mode == EVR_PAD_ZERO) return at < 0 || at >= size ? -1 : at;
+  if (mode == EVR_PAD_REPLICATE) return at < 0 ? 0 : at >= size ? size - 1 : at;
   return at < 0 ? -at : at >= size ? size - 1 - (at - (size - 1)) : at;
 }
 
 static void against_oracle(walk *w, const evr_pad2d_desc *d) {
   const unary_case c = make_case(w, d);
-  if (walk_failed(w))
-    return;
+  if (walk_failed(w)) return;
   w->cases++;
   float *x = unary_input(w, &c);
   const float *y = unary_run(w, &c, x, NULL);
@@ -101,8 +97,7 @@ static void pad_grid(walk *w, pad_visit *visit) {
           if (reflects && (d.pad_top >= d.in_height || d.pad_bottom >= d.in_height ||
                            d.pad_left >= d.in_width || d.pad_right >= d.in_width))
             continue;
-          if (walk_take(w, index++))
-            visit(w, &d);
+          if (walk_take(w, index++)) visit(w, &d);
         }
 }
 
@@ -138,8 +133,7 @@ static void check_threads(walk *w) {
     for (int l = 0; l < 2; l++) {
       const evr_pad2d_desc d = {
           2, 37, 131, 127, 3, 1, 2, 5, (evr_pad_mode)mode, l ? EVR_NCHW : EVR_NHWC};
-      if (walk_take(w, mode * 2 + l))
-        against_reference(w, &d);
+      if (walk_take(w, mode * 2 + l)) against_reference(w, &d);
     }
 }
 

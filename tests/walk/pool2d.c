@@ -50,8 +50,7 @@ typedef void pool_visit(walk *w, const evr_pool2d_desc *d, bool indices, test_va
 
 static void against_reference(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
   const unary_case c = make_case(w, d, indices, values);
-  if (!walk_failed(w))
-    unary_against_reference(w, &c);
+  if (!walk_failed(w)) unary_against_reference(w, &c);
 }
 
 /* ---- descriptors ---- */
@@ -90,8 +89,7 @@ static bool is_possible(const evr_pool2d_desc *d) {
 
 static void visit_one(walk *w, pool_visit *visit, evr_pool2d_desc d, int64_t *index) {
   const int64_t i = (*index)++;
-  if (is_possible(&d) && walk_take(w, i))
-    visit(w, &d, i % 3 == 0, values_of(i));
+  if (is_possible(&d) && walk_take(w, i)) visit(w, &d, i % 3 == 0, values_of(i));
 }
 
 static void pool_grid(walk *w, pool_visit *visit) {
@@ -198,8 +196,7 @@ static int64_t count_windows(int64_t in, int64_t extent, int64_t stride, int64_t
   for (int64_t start = 0;; start += stride) {
     const bool fits = start + extent <= in + before + after;
     const bool wanted = start == 0 || start - stride + extent < in + before + after;
-    if (!fits && !(ceil_mode && wanted && start < in + before))
-      return windows;
+    if (!fits && !(ceil_mode && wanted && start < in + before)) return windows;
     windows++;
   }
 }
@@ -219,8 +216,7 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
       const int64_t ih = oh * v->stride_height + kh * v->dilation_height - v->pad_top;
       const int64_t iw = ow * v->stride_width + kw * v->dilation_width - v->pad_left;
       places += ih < d->in_height + v->pad_bottom && iw < d->in_width + v->pad_right;
-      if (ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width)
-        continue;
+      if (ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width) continue;
       pixels++;
       const int64_t at = d->layout == EVR_NHWC
                              ? ((n * d->in_height + ih) * d->in_width + iw) * d->channels + c
@@ -234,8 +230,7 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
         r.index = ih * d->in_width + iw;
       }
     }
-  if (v->kind != EVR_POOL_AVERAGE)
-    return r;
+  if (v->kind != EVR_POOL_AVERAGE) return r;
   const double divisor = (double)(v->count_include_pad ? places : pixels);
   return (condensed){divisor > 0.0 ? sum / divisor : 0.0, divisor > 0.0 ? size / divisor : 0.0, -1};
 }
@@ -244,11 +239,9 @@ static condensed condense(const evr_pool2d_desc *d, const evr_pool2d_window *v, 
  * exact; other averages within gamma_n of the sum of magnitudes, n the window's size. */
 static void against_oracle(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
   (void)indices;
-  if (d->window.kind == EVR_POOL_AVERAGE && values == VALUES_SPECIAL)
-    values = VALUES_REALS;
+  if (d->window.kind == EVR_POOL_AVERAGE && values == VALUES_SPECIAL) values = VALUES_REALS;
   const unary_case c = make_case(w, d, true, values);
-  if (walk_failed(w))
-    return;
+  if (walk_failed(w)) return;
   w->cases++;
   evr_pool2d_window v = d->window;
   if (v.global) {
@@ -295,8 +288,7 @@ static void check_threads(walk *w) {
       evr_pool2d_desc d = a_pool((evr_pool_kind)kind, l ? EVR_NCHW : EVR_NHWC, 127, 131, 37, 3, 2);
       d.batch = 2;
       d.window.pad_top = d.window.pad_right = 1;
-      if (walk_take(w, kind * 2 + l))
-        against_reference(w, &d, false, VALUES_REALS);
+      if (walk_take(w, kind * 2 + l)) against_reference(w, &d, false, VALUES_REALS);
     }
 }
 

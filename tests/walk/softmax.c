@@ -61,8 +61,7 @@ static void against_oracle(walk *w, const evr_softmax_desc *d, test_values value
     double most = -(double)INFINITY, sum = 0.0;
     for (int64_t k = 0; k < d->channels; k++) /* gcc 12 for aarch64 crashes on fmax here */
       if ((double)x[start + k * step] > most) most = (double)x[start + k * step];
-    for (int64_t k = 0; k < d->channels; k++)
-      sum += exp((double)x[start + k * step] - most);
+    for (int64_t k = 0; k < d->channels; k++) sum += exp((double)x[start + k * step] - most);
     for (int64_t k = 0; k < d->channels; k++) {
       const double below = most - (double)x[start + k * step];
       const double exact = exp(-below) / sum;
@@ -87,8 +86,7 @@ static void softmax_grid(walk *w, softmax_visit *visit, const test_values *value
       for (int l = 0; l < 2; l++) {
         const evr_softmax_desc d = {images[i][0], channels[c], images[i][1], images[i][2],
                                     l ? EVR_NCHW : EVR_NHWC};
-        if (walk_take(w, index))
-          visit(w, &d, values[index % count]);
+        if (walk_take(w, index)) visit(w, &d, values[index % count]);
         index++;
       }
 }
@@ -109,8 +107,7 @@ static void check_threads(walk *w) {
   static const evr_softmax_desc large[] = {
       {301, 1000, 1, 1, EVR_NHWC}, {2, 21, 67, 71, EVR_NCHW}, {1, 21, 97, 71, EVR_NHWC}};
   for (int i = 0; i < COUNT(large); i++)
-    if (walk_take(w, i))
-      against_reference(w, &large[i], VALUES_WIDE);
+    if (walk_take(w, i)) against_reference(w, &large[i], VALUES_WIDE);
 }
 
 const walk_check softmax_checks[] = {

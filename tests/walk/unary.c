@@ -21,8 +21,7 @@ static struct { guarded x, y, indices; } buffers;
 
 float *unary_input(walk *w, const unary_case *c) {
   float *x = malloc((size_t)c->x_count * sizeof *x);
-  if (x == NULL)
-    abort();
+  if (x == NULL) abort();
   random_fill(&w->random, c->values, c->rarity, x, c->x_count);
   return x;
 }
@@ -31,8 +30,7 @@ static bool make_plan(walk *w, const unary_case *c, const evr_plan_options *opti
                       const char *what) {
   const evr_status status = c->operation->create(c->desc, options, plan);
   if (strcmp(options->variant, w->variant->name) != 0) { /* the reference */
-    if (status != EVR_OK)
-      walk_fail(w, "%s: the reference: %s", what, evr_last_error());
+    if (status != EVR_OK) walk_fail(w, "%s: the reference: %s", what, evr_last_error());
     return status == EVR_OK;
   }
   evr_variant_report list[MOST_VARIANTS];
@@ -56,8 +54,7 @@ static const float *run(walk *w, const unary_case *c, const float *x, const unar
   evr_plan_options options = walk_options(w, way->threads);
   options.thread_pool = way->pool;
   void *plan;
-  if (!make_plan(w, c, &options, &plan, what))
-    return NULL;
+  if (!make_plan(w, c, &options, &plan, what)) return NULL;
   float *y = guarded_place(&buffers.y, (size_t)c->y_count * sizeof *y, way->where);
   const float *from = y;
   if (way->in_place) {
@@ -72,16 +69,14 @@ static const float *run(walk *w, const unary_case *c, const float *x, const unar
   int32_t *found = NULL;
   if (c->indices) {
     found = guarded_place(&buffers.indices, (size_t)c->y_count * sizeof *found, way->where);
-    for (int64_t i = 0; i < c->y_count; i++)
-      found[i] = INDEX_UNTOUCHED;
+    for (int64_t i = 0; i < c->y_count; i++) found[i] = INDEX_UNTOUCHED;
   }
   if (c->operation->forward(plan, from, y, found) != EVR_OK)
     walk_fail(w, "%s: %s", what, evr_last_error());
   else if (!guarded_intact(&buffers.y) || (found != NULL && !guarded_intact(&buffers.indices)))
     walk_fail(w, "%s: wrote outside of its buffers", what);
   c->operation->destroy(plan);
-  if (indices != NULL)
-    *indices = found;
+  if (indices != NULL) *indices = found;
   return walk_failed(w) ? NULL : y;
 }
 
@@ -115,14 +110,12 @@ void unary_against_reference(walk *w, const unary_case *c) {
   float *x = unary_input(w, c);
   float *expected = malloc((size_t)c->y_count * sizeof *expected);
   int32_t *winners = c->indices ? malloc((size_t)c->y_count * sizeof *winners) : NULL;
-  if (expected == NULL || (c->indices && winners == NULL))
-    abort();
+  if (expected == NULL || (c->indices && winners == NULL)) abort();
   reference(w, c, x, expected, winners);
   for (size_t i = 0; i < count && !walk_failed(w); i++) {
     unary_way way = ways[i];
     if (way.in_place && !c->in_place) {
-      if (i == count - 1)
-        break;
+      if (i == count - 1) break;
       way.in_place = false;
     }
     char what[1024];
@@ -130,13 +123,10 @@ void unary_against_reference(walk *w, const unary_case *c) {
              way.in_place ? ", in place" : "", way.threads);
     const int32_t *found;
     const float *y = run(w, c, x, &way, &found, what);
-    if (y == NULL)
-      break;
-    if (i == 0)
-      w->served++;
+    if (y == NULL) break;
+    if (i == 0) w->served++;
     walk_same(w, expected, y, c->y_count, what);
-    if (c->indices)
-      same_indices(w, winners, found, c->y_count, what);
+    if (c->indices) same_indices(w, winners, found, c->y_count, what);
   }
   free(winners);
   free(expected);

@@ -19,8 +19,7 @@ const walk_check *walk_checks(int *count) {
   int used = 0;
   for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
     for (const walk_check *check = operations[i]; check->name != NULL; check++) {
-      if (used == MOST_CHECKS)
-        abort();
+      if (used == MOST_CHECKS) abort();
       all[used++] = *check;
     }
   *count = used;
@@ -34,8 +33,7 @@ void walk_begin(walk *w, const evr_variant *variant) {
 bool walk_failed(const walk *w) { return w->failure[0] != '\0'; }
 
 void walk_fail(walk *w, const char *format, ...) {
-  if (walk_failed(w))
-    return;
+  if (walk_failed(w)) return;
   const int used =
       snprintf(w->failure, sizeof w->failure,
                "%s %s (EVR_TEST_SEED=%" PRIu64 "): ", evr_operation_name(w->variant->operation),
@@ -71,8 +69,7 @@ bool walk_serves(walk *w, evr_status status, const evr_variant_report *list, siz
                  const char *what) {
   const evr_variant_report *report = NULL;
   for (size_t i = 0; i < count; i++)
-    if (strcmp(list[i].name, w->variant->name) == 0)
-      report = &list[i];
+    if (strcmp(list[i].name, w->variant->name) == 0) report = &list[i];
   if (report == NULL) {
     walk_fail(w, "%s: the list of variants lacks it", what);
     return false;
@@ -93,11 +90,9 @@ bool walk_serves(walk *w, evr_status status, const evr_variant_report *list, siz
 
 bool walk_same(walk *w, const float *expected, const float *got, int64_t count, const char *what) {
   const int64_t at = first_difference(expected, got, count);
-  if (at < 0)
-    return true;
+  if (at < 0) return true;
   int64_t differing = 0;
-  for (int64_t i = at; i < count; i++)
-    differing += !same_float(expected[i], got[i]);
+  for (int64_t i = at; i < count; i++) differing += !same_float(expected[i], got[i]);
   walk_fail(
       w, "%s: y[%" PRId64 "] of %" PRId64 " is %a (%08x), expected %a (%08x); %" PRId64 " differ",
       what, at, count, (double)got[at], float_bits(got[at]), (double)expected[at],
