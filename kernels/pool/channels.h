@@ -35,109 +35,148 @@ EVR_INLINE vf evr_divide_sum(vf sum, const evr_patch *patch) {
                                 : vf_div(sum, vf_set1(patch->divisor));
 }
 
-/* Whole vectors, or one vector of fewer channels, offset at from the first channel. */
-EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vectors,
+/* How far apart vectors lie that are taken together: channels of one window, or windows. */
+typedef struct evr_apart {
+  int64_t x, y;  /* floats */
+  int64_t index; /* pixels */
+} evr_apart;
+
+/* vectors of channels (each of EVR_LANES, or all of one of fewer), offset at from the first
+ * channel. */
+EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vectors, evr_apart apart,
                                      int64_t channels, int64_t rows, int64_t columns,
                                      const evr_patch *patch, int64_t at, float *y,
                                      int32_t *indices) {
   evr_fold folds[EVR_POOL_VECTORS];
-  const vi first = vi_set1(indexed ? (int32_t)patch->index : 0);
   EVR_UNROLL
-  for (int v = 0; v < vectors; v++) folds[v] = evr_fold_begin(kind, first);
+  for (int v = 0; v < vectors; v++)
+    folds[v] =
+        evr_fold_begin(kind, vi_set1(indexed ? (int32_t)(patch->index + v * apart.index) : 0));
   for (int64_t row = 0; row < rows; row++) {
-    const float *tap = patch->x + at + row * patch->row_step;
+    const float *x = patch->x + at + row * patch->row_step;
     int64_t column = 0;
-    for (; !indexed && column + 2 <= columns; column += 2, tap += 2 * patch->column_step) {
+    for (; !indexed && column + 2 <= columns; column += 2) {
+      const float *tap = x + column * patch->column_step, *next = tap + patch->column_step;
       EVR_UNROLL
       for (int v = 0; v < vectors; v++)
-        evr_fold_pair(kind, &folds[v], evr_load_lanes(tap + v * EVR_LANES, channels),
-                      evr_load_lanes(tap + patch->column_step + v * EVR_LANES, channels));
+        evr_fold_pair(kind, &folds[v], evr_load_lanes(tap + v * apart.x, channels),
+                      evr_load_lanes(next + v * apart.x, channels));
     }
-    for (; column < columns; column++, tap += patch->column_step) {
-      const vi index = vi_set1(indexed ? (int32_t)(patch->index + row * patch->index_row_step +
-                                                   column * patch->index_column_step)
-                                       : 0);
+    for (; column < columns; column++) {
+      const float *tap = x + column * patch->column_step;
+      const int64_t index =
+          patch->index + row * patch->index_row_step + column * patch->index_column_step;
       EVR_UNROLL
       for (int v = 0; v < vectors; v++)
-        evr_fold_pixel(kind, indexed, &folds[v], evr_load_lanes(tap + v * EVR_LANES, channels),
-                       index);
+        evr_fold_pixel(kind, indexed, &folds[v], evr_load_lanes(tap + v * apart.x, channels),
+                       vi_set1(indexed ? (int32_t)(index + v * apart.index) : 0));
     }
   }
   EVR_UNROLL
   for (int v = 0; v < vectors; v++) {
     const vf result = evr_fold_value(kind, indexed, &folds[v]);
     const vf value = kind == EVR_POOL_AVERAGE ? evr_divide_sum(result, patch) : result;
-    evr_store_lanes(y + at + v * EVR_LANES, value, channels);
-    if (indexed) evr_store_index_lanes(indices + at + v * EVR_LANES, folds[v].index, channels);
+    evr_store_lanes(y + at + v * apart.y, value, channels);
+    if (indexed) evr_store_index_lanes(indices + at + v * apart.y, folds[v].index, channels);
   }
 }
 
-/* All channels of one window. */
+/* One window of at least EVR_LANES channels. */
 EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t channels,
                                       int64_t rows, int64_t columns, const evr_patch *patch,
                                       float *y, int32_t *indices) {
+  const evr_apart apart = {EVR_LANES, EVR_LANES, 0};
   int64_t at = 0;
   /* Many taps: longer runs, for the sake of prefetching and address translation. */
   if (rows * columns > 16)
     for (; at + EVR_POOL_VECTORS * EVR_LANES <= channels; at += EVR_POOL_VECTORS * EVR_LANES)
-      evr_condense_vectors(kind, indexed, EVR_POOL_VECTORS, EVR_LANES, rows, columns, patch, at, y,
-                           indices);
+      evr_condense_vectors(kind, indexed, EVR_POOL_VECTORS, apart, EVR_LANES, rows, columns, patch,
+                           at, y, indices);
   for (; at + 4 * EVR_LANES <= channels; at += 4 * EVR_LANES)
-    evr_condense_vectors(kind, indexed, 4, EVR_LANES, rows, columns, patch, at, y, indices);
+    evr_condense_vectors(kind, indexed, 4, apart, EVR_LANES, rows, columns, patch, at, y, indices);
   for (; at + EVR_LANES <= channels; at += EVR_LANES)
-    evr_condense_vectors(kind, indexed, 1, EVR_LANES, rows, columns, patch, at, y, indices);
-  if (at == channels) return;
+    evr_condense_vectors(kind, indexed, 1, apart, EVR_LANES, rows, columns, patch, at, y, indices);
   /* The last channels: once more with some that are done, so that the vector is whole. */
-  if (at > 0)
-    evr_condense_vectors(kind, indexed, 1, EVR_LANES, rows, columns, patch, channels - EVR_LANES, y,
-                         indices);
-  else
-    evr_condense_vectors(kind, indexed, 1, channels, rows, columns, patch, 0, y, indices);
+  if (at < channels)
+    evr_condense_vectors(kind, indexed, 1, apart, EVR_LANES, rows, columns, patch,
+                         channels - EVR_LANES, y, indices);
 }
 
-/* Windows of output columns [begin, end) of a row, whose taps are rows x columns of the kernel. The
- * usual windows are constants to the compiler. */
+/* To the next window, of the next output column. */
+EVR_INLINE void evr_next_windows(evr_patch *patch, evr_apart apart, int64_t windows) {
+  patch->x += windows * apart.x;
+  patch->index += windows * apart.index;
+}
+
+/* Windows side by side, of which rows x columns taps fall on the image. channels is a constant
+ * where it is EVR_LANES, and so may rows and columns be. */
+EVR_INLINE void evr_condense_windows(evr_pool_kind kind, bool indexed, int64_t channels,
+                                     int64_t rows, int64_t columns, evr_patch patch,
+                                     evr_apart apart, int64_t windows, float *y, int32_t *indices) {
+  for (int64_t done = 0; done < windows;) {
+    const int64_t out = done * apart.y;
+    int32_t *winners = indexed ? indices + out : NULL;
+    int64_t together = 1;
+    if (channels > EVR_LANES) {
+      evr_condense_channels(kind, indexed, channels, rows, columns, &patch, y + out, winners);
+    } else if (done + 4 <= windows) {
+      evr_condense_vectors(kind, indexed, 4, apart, channels, rows, columns, &patch, 0, y + out,
+                           winners);
+      together = 4;
+    } else {
+      evr_condense_vectors(kind, indexed, 1, apart, channels, rows, columns, &patch, 0, y + out,
+                           winners);
+    }
+    done += together;
+    if (done < windows) evr_next_windows(&patch, apart, together);
+  }
+}
+
+/* The same; the usual windows are made constants to the compiler. */
+EVR_INLINE void evr_condense_usual(evr_pool_kind kind, bool indexed, int64_t channels,
+                                   const evr_patch *patch, evr_apart apart, int64_t windows,
+                                   float *y, int32_t *indices) {
+  if (!indexed && patch->rows == 2 && patch->columns == 2)
+    evr_condense_windows(kind, indexed, channels, 2, 2, *patch, apart, windows, y, indices);
+  else if (!indexed && patch->rows == 3 && patch->columns == 3)
+    evr_condense_windows(kind, indexed, channels, 3, 3, *patch, apart, windows, y, indices);
+  else
+    evr_condense_windows(kind, indexed, channels, patch->rows, patch->columns, *patch, apart,
+                         windows, y, indices);
+}
+
+/* Windows of output columns [begin, end) of a row, with the same taps of the kernel. */
 EVR_INLINE void evr_channels_windows(const evr_channels_job *job, evr_pool_kind kind, bool indexed,
                                      const evr_taps *rows, const evr_taps *columns, int64_t oh,
                                      int64_t begin, int64_t end) {
   const evr_axis *v = &job->vertical, *h = &job->horizontal;
   const int64_t first_row = rows->start + rows->first * v->dilation;
   const int64_t first_column = columns->start + columns->first * h->dilation;
-  evr_patch patch = {.rows = rows->end - rows->first,
+  evr_patch patch = {.x = job->x,
+                     .rows = rows->end - rows->first,
                      .columns = columns->end - columns->first,
                      .row_step = v->dilation * h->in * job->pixel,
                      .column_step = h->dilation * job->pixel,
                      .index = first_row * h->in + first_column,
                      .index_row_step = v->dilation * h->in,
-                     .index_column_step = h->dilation};
-  int64_t step = h->stride; /* to the next window, in pixels */
-  if (patch.rows == 0 || patch.columns == 0) {
+                     .index_column_step = h->dilation,
+                     .divisor = evr_divisor(rows->counted, columns->counted)};
+  patch.inverse = evr_exact_inverse(patch.divisor);
+  evr_apart apart = {h->stride * job->pixel, job->pixel, h->stride};
+  if (patch.rows > 0 && patch.columns > 0) {
+    patch.x += patch.index * job->pixel;
+  } else {
     patch.rows = patch.columns = 0;
     patch.index = -1;
-    patch.x = job->x;
-    step = 0;
-  } else {
-    patch.x = job->x + patch.index * job->pixel;
+    apart.x = apart.index = 0;
   }
-  patch.divisor = evr_divisor(rows->counted, columns->counted);
-  patch.inverse = evr_exact_inverse(patch.divisor);
   const int64_t out = (oh * job->problem->sizes.out_width + begin) * job->pixel;
   float *y = job->y + out;
   int32_t *indices = indexed ? job->indices + out : NULL;
-  for (int64_t ow = begin; ow < end; ow++) {
-    if (!indexed && patch.rows == 2 && patch.columns == 2)
-      evr_condense_channels(kind, indexed, job->channels, 2, 2, &patch, y, indices);
-    else if (!indexed && patch.rows == 3 && patch.columns == 3)
-      evr_condense_channels(kind, indexed, job->channels, 3, 3, &patch, y, indices);
-    else
-      evr_condense_channels(kind, indexed, job->channels, patch.rows, patch.columns, &patch, y,
-                            indices);
-    if (ow + 1 == end) break; /* so that no pointer leaves the image */
-    patch.x += step * job->pixel;
-    patch.index += step;
-    y += job->pixel;
-    if (indexed) indices += job->pixel;
-  }
+  if (job->channels == EVR_LANES)
+    evr_condense_usual(kind, indexed, EVR_LANES, &patch, apart, end - begin, y, indices);
+  else
+    evr_condense_usual(kind, indexed, job->channels, &patch, apart, end - begin, y, indices);
 }
 
 EVR_INLINE void evr_channels_row(const evr_channels_job *job, evr_pool_kind kind, bool indexed,
