@@ -25,7 +25,7 @@ void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p,
 /* Activations that a kernel applies to its sums in registers; the others it leaves to
  * evr_activation_apply. */
 EVR_INLINE bool evr_depthwise_activates(evr_activation_kind kind) {
-  return kind == EVR_IDENTITY || kind == EVR_RELU;
+  return kind == EVR_IDENTITY || kind == EVR_RELU || kind == EVR_RELU6;
 }
 
 /* A stride that is never taken counts as 1, so that sizes that are multiples of it stay small. */

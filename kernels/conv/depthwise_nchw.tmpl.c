@@ -3,15 +3,19 @@
  * A chunk of rows is copied into scratch: padded, and for strides dealt out into phases (every
  * stride-th column and row side by side), so that each tap reads with stride one. All rows have one
  * pitch there, so outputs are computed as one flat run across row ends, small planes without
- * wasting lanes; what falls between rows is dropped when the run is finished into y. */
+ * wasting lanes; what falls between rows is dropped when the run is finished into y. Rows that fill
+ * vectors well are computed as tiles of several rows instead, where the kernel is a common one. */
 #include "activation/apply.h"
-#include "activation/functions.h"
 #include "conv/depthwise.h"
+#include "conv/depthwise_plane.h"
 #include "core/checked.h"
 
 /* Scratch of a chunk, most of the smallest L1 that is about; multiply-adds that make a task. */
 #define CHUNK_BYTES 24576
 #define TASK_MULTIPLIES 32768
+
+/* Floats behind each phase: vectors may end up to a vector beyond it. */
+#define PHASE_SLACK 16
 
 typedef struct axis {
   int64_t stride;
@@ -21,6 +25,7 @@ typedef struct axis {
 } axis;
 
 typedef struct cut {
+  const evr_plane_kind *kind; /* NULL: flat runs */
   axis vertical, horizontal;
   int64_t pitch;           /* positions of a phase's row */
   int64_t rows, chunks;    /* output rows of a chunk */
@@ -38,8 +43,8 @@ static int64_t greatest_common_divisor(int64_t a, int64_t b) {
   return a;
 }
 
-static axis make_axis(int64_t stride, int64_t outputs, int64_t kernel, int64_t dilation) {
-  axis a = {.stride = evr_depthwise_stride(stride, outputs), .step = dilation};
+static axis make_axis(int64_t stride, int64_t kernel, int64_t dilation) {
+  axis a = {.stride = stride, .step = dilation};
   a.period = evr_min(a.stride / greatest_common_divisor(dilation, a.stride), kernel);
   a.reach = (kernel - 1) * dilation / a.stride;
   return a;
@@ -50,20 +55,36 @@ static size_t floats_of(int64_t a, int64_t b, int64_t c, int64_t d) {
   return evr_count_floats(a, b, c, d, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
 }
 
+/* The tile for this kernel, NULL where there is none or its last vector would waste too many lanes. */
+static const evr_plane_kind *plane_kind(const evr_conv2d_desc *d, int64_t width) {
+  if (d->kernel_width != d->kernel_height || d->stride_width != d->stride_height ||
+      d->dilation_height != 1 || d->dilation_width != 1 ||
+      5 * width < 3 * evr_round_up(width, EVR_LANES))
+    return NULL;
+  for (size_t i = 0; i < sizeof evr_plane_kinds / sizeof *evr_plane_kinds; i++)
+    if (evr_plane_kinds[i].kernel == d->kernel_width && evr_plane_kinds[i].stride == d->stride_width)
+      return &evr_plane_kinds[i];
+  return NULL;
+}
+
 static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
-  cut c = {0};
-  c.vertical = make_axis(d->stride_height, height, d->kernel_height, d->dilation_height);
-  c.horizontal = make_axis(d->stride_width, width, d->kernel_width, d->dilation_width);
+  cut c = {.kind = plane_kind(d, width)};
+  c.vertical = make_axis(c.kind != NULL ? d->stride_height : evr_depthwise_stride(d->stride_height, height),
+                         d->kernel_height, d->dilation_height);
+  c.horizontal = make_axis(c.kind != NULL ? d->stride_width : evr_depthwise_stride(d->stride_width, width),
+                           d->kernel_width, d->dilation_width);
   c.pitch = width + c.horizontal.reach;
+  if (c.kind != NULL) c.pitch = evr_round_up(c.pitch, 16); /* few loads then cross cache lines */
   const int64_t phases = c.vertical.period * c.horizontal.period;
   const int64_t fit = CHUNK_BYTES / (int64_t)sizeof(float) / c.pitch;
-  const int64_t most = (fit - phases * c.vertical.reach) / (phases + 1);
+  int64_t most = (fit - phases * c.vertical.reach) / (c.kind != NULL ? phases : phases + 1);
+  if (c.kind != NULL) most = evr_max(most / EVR_PLANE_ROWS, 1) * EVR_PLANE_ROWS;
   c.chunks = evr_ceil_div(height, evr_max(evr_min(most, height), 1));
   c.rows = evr_ceil_div(height, c.chunks);
   c.chunks = evr_ceil_div(height, c.rows);
-  c.plane = (c.rows + c.vertical.reach) * c.pitch;
+  c.plane = (c.rows + c.vertical.reach) * c.pitch + PHASE_SLACK;
 
   const double multiplies =
       (double)(c.rows * width * p->group_out) * (double)p->depth;
@@ -72,11 +93,12 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.channels = evr_ceil_div(d->in_channels, c.groups);
   c.groups = evr_ceil_div(d->in_channels, c.channels);
 
-  /* Vectors of the run may end, and begin, up to a vector beyond the last phase. */
-  c.in_bytes = evr_size_sum(
-      floats_of(phases, c.rows + c.vertical.reach, c.pitch, 1), 2 * EVR_LANES * sizeof(float) + 64);
-  c.out_bytes = evr_size_sum(floats_of(c.rows, c.pitch, 1, 1), EVR_LANES * sizeof(float) + 64);
-  c.in_bytes -= c.in_bytes == EVR_SIZE_TOO_LARGE ? 0 : c.in_bytes % 64;
+  c.in_bytes = evr_size_product(
+      evr_size_sum(floats_of(c.rows + c.vertical.reach, c.pitch, 1, 1), PHASE_SLACK * sizeof(float)),
+      (size_t)phases);
+  c.out_bytes = c.kind != NULL ? 0
+                               : evr_size_sum(floats_of(c.rows, c.pitch, 1, 1),
+                                              EVR_LANES * sizeof(float) + 64);
   c.out_bytes -= c.out_bytes == EVR_SIZE_TOO_LARGE ? 0 : c.out_bytes % 64;
   c.offset_bytes = evr_size_product((size_t)p->depth, sizeof(int64_t));
   c.offset_bytes = evr_size_sum(c.offset_bytes, 64 - c.offset_bytes % 64);
@@ -111,34 +133,87 @@ typedef struct job {
   cut c;
 } job;
 
-/* One row of x into one phase of columns: out[i] is padded column begin + i * stride. */
+/* A column of the padded image that is none of its row's: zero, or a copy of one that is. */
+static float padded_value(const evr_conv2d_desc *d, const float *row, int64_t column) {
+  if (column >= d->pad_left + d->in_width + d->pad_right) return 0.0f; /* under no window */
+  const int64_t iw = evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode);
+  return iw < 0 ? 0.0f : row[iw];
+}
+
+/* The copies below work in whole vectors: what they write beyond a row is written again with the
+ * next one, or lies in the slack behind the phase. */
+static void fill_zeros(float *out, int64_t from, int64_t to) {
+  for (; from < to; from += EVR_LANES) vf_store(out + from, vf_zero());
+}
+
+/* A row with stride 1, count columns of it. */
+static void copy_row(const evr_conv2d_desc *d, const float *row, int64_t count, float *out) {
+  const int64_t left = evr_min(d->pad_left, count), width = evr_min(d->in_width, count - left);
+  fill_zeros(out, 0, left);
+  float *const to = out + left;
+  int64_t i = 0;
+  for (; i + EVR_LANES <= width; i += EVR_LANES) vf_store(to + i, vf_load(row + i));
+  if (i < width) vf_store(to + i, vf_load_n(row + i, width - i));
+  fill_zeros(to, evr_round_up(width, EVR_LANES), count - left);
+  if (d->pad_mode == EVR_PAD_ZERO) return;
+  for (i = 0; i < left; i++) out[i] = padded_value(d, row, i);
+  for (i = left + width; i < count; i++) out[i] = padded_value(d, row, i);
+}
+
+/* Both phases of a row with stride 2. Columns 0, 2, ... of x go to the first phase where the padding
+ * is even, else to the second, one place before columns 1, 3, ... */
+static void copy_two_phases(const evr_conv2d_desc *d, const float *row, int64_t count,
+                            float *first, float *second) {
+  const int64_t odd = d->pad_left % 2, begin = evr_min(d->pad_left / 2, count);
+  const int64_t pairs = evr_max(evr_min(d->in_width / 2, count - begin - odd), 0);
+  fill_zeros(first, 0, begin + odd);
+  fill_zeros(second, 0, begin);
+  float *const evens = (odd ? second : first) + begin, *const odds = (odd ? first : second) + begin + odd;
+  int64_t i = 0;
+  for (; i + EVR_LANES <= pairs; i += EVR_LANES) {
+    const vf a = vf_load(row + 2 * i), b = vf_load(row + 2 * i + EVR_LANES);
+    vf_store(evens + i, vf_even(a, b));
+    vf_store(odds + i, vf_odd(a, b));
+  }
+  if (i < pairs) {
+    const int64_t left = 2 * (pairs - i);
+    const vf a = vf_load_n(row + 2 * i, evr_min(left, EVR_LANES));
+    const vf b =
+        left > EVR_LANES ? vf_load_n(row + 2 * i + EVR_LANES, left - EVR_LANES) : vf_zero();
+    vf_store(evens + i, vf_even(a, b));
+    vf_store(odds + i, vf_odd(a, b));
+  }
+  const int64_t done = evr_round_up(pairs, EVR_LANES);
+  fill_zeros(evens, done, count - begin);
+  fill_zeros(odds, done, count - begin - odd);
+  if (2 * pairs < d->in_width && begin + pairs < count) evens[pairs] = row[2 * pairs];
+  if (d->pad_mode == EVR_PAD_ZERO) return;
+  for (i = 0; i < evr_min(begin + odd, count); i++) {
+    first[i] = padded_value(d, row, 2 * i);
+    if (i < begin) second[i] = padded_value(d, row, 2 * i + 1);
+  }
+  for (i = begin + pairs; i < count; i++) {
+    if (i >= begin + pairs + odd) first[i] = padded_value(d, row, 2 * i);
+    second[i] = padded_value(d, row, 2 * i + 1);
+  }
+}
+
+/* One phase of a row with any stride: padded columns from begin on. */
 static void copy_phase(const evr_conv2d_desc *d, const float *row, int64_t begin, int64_t stride,
                        int64_t count, float *out) {
-  const int64_t padded = d->pad_left + d->in_width + d->pad_right;
   const int64_t left = evr_max(d->pad_left - begin, 0);
   const int64_t right = evr_max(d->pad_left + d->in_width - begin, 0);
   const int64_t from = evr_min(evr_ceil_div(left, stride), count);
   const int64_t to = evr_min(evr_ceil_div(right, stride), count);
   int64_t i = 0;
-  for (; i < from; i++) {
-    const int64_t iw =
-        evr_source_pixel(begin + i * stride - d->pad_left, d->in_width, d->pad_mode);
-    out[i] = iw < 0 ? 0.0f : row[iw];
-  }
-  const int64_t in = begin - d->pad_left;
-  if (stride == 1) {
-    for (; i + EVR_LANES <= to; i += EVR_LANES) vf_store(out + i, vf_load(row + in + i));
-    if (i < to) vf_store_n(out + i, vf_load_n(row + in + i, to - i), to - i);
-    i = to;
-  } else {
-    for (; i < to; i++) out[i] = row[in + i * stride];
-  }
-  for (; i < count; i++) {
-    const int64_t column = begin + i * stride; /* beyond the padding nothing is read for good */
-    const int64_t iw =
-        column < padded ? evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode) : -1;
-    out[i] = iw < 0 ? 0.0f : row[iw];
-  }
+  for (; i < from; i++) out[i] = padded_value(d, row, begin + i * stride);
+  for (; i < to; i++) out[i] = row[begin - d->pad_left + i * stride];
+  for (; i < count; i++) out[i] = padded_value(d, row, begin + i * stride);
+}
+
+/* The padded position where a phase begins. */
+static int64_t phase_start(const axis *a, int64_t phase) {
+  return a->stride == 1 ? 0 : phase * a->step % a->stride;
 }
 
 /* Fills the scratch copy for output rows from oh on. */
@@ -147,21 +222,24 @@ static void copy_chunk(const job *j, const float *plane, int64_t oh, int64_t row
   const cut *c = &j->c;
   const axis *v = &c->vertical, *h = &c->horizontal;
   const int64_t padded = d->pad_top + d->in_height + d->pad_bottom;
-  for (int64_t vp = 0; vp < v->period; vp++)
-    for (int64_t i = 0; i < rows + v->reach; i++) {
-      const int64_t row = vp * v->step % v->stride + (oh + i) * v->stride;
+  for (int64_t vp = 0; vp < v->period; vp++) {
+    int64_t row = phase_start(v, vp) + oh * v->stride;
+    float *to = out + vp * h->period * c->plane;
+    for (int64_t i = 0; i < rows + v->reach; i++, row += v->stride, to += c->pitch) {
       const int64_t ih =
           row < padded ? evr_source_pixel(row - d->pad_top, d->in_height, d->pad_mode) : -1;
-      for (int64_t hp = 0; hp < h->period; hp++) {
-        float *to = out + (vp * h->period + hp) * c->plane + i * c->pitch;
-        if (ih < 0)
-          memset(to, 0, (size_t)c->pitch * sizeof *to);
-        else
-          copy_phase(d, plane + ih * d->in_width, hp * h->step % h->stride, h->stride, c->pitch,
-                     to);
-      }
+      const float *const x = plane + ih * d->in_width;
+      if (ih < 0)
+        for (int64_t hp = 0; hp < h->period; hp++) fill_zeros(to + hp * c->plane, 0, c->pitch);
+      else if (h->stride == 1)
+        copy_row(d, x, c->pitch, to);
+      else if (h->stride == 2 && h->period == 2)
+        copy_two_phases(d, x, c->pitch, to, to + c->plane);
+      else
+        for (int64_t hp = 0; hp < h->period; hp++)
+          copy_phase(d, x, phase_start(h, hp), h->stride, c->pitch, to + hp * c->plane);
     }
-  memset(out + v->period * h->period * c->plane, 0, EVR_LANES * sizeof *out);
+  }
 }
 
 /* Where each tap begins in the scratch copy. */
@@ -209,7 +287,8 @@ static void run_any(const float *in, const int64_t *offsets, const float *weight
 static void finish(const job *j, const float *run, int64_t channel, int64_t at, int64_t rows) {
   const evr_conv2d_desc *d = &j->p->desc;
   const int64_t width = j->p->sizes.conv_width, pitch = j->c.pitch;
-  const bool biased = j->call->bias != NULL, relu = d->activation.kind == EVR_RELU;
+  const bool biased = j->call->bias != NULL;
+  const evr_activation_kind kind = d->activation.kind;
   const vf bias = vf_set1(biased ? j->call->bias[channel] : 0.0f);
   const float *residual = j->call->residual != NULL ? j->call->residual + at : NULL;
   float *y = j->call->y + at;
@@ -219,7 +298,8 @@ static void finish(const job *j, const float *run, int64_t channel, int64_t at, 
       vf sum = vf_load(run + i);
       if (biased) sum = vf_add(sum, bias);
       if (residual != NULL) sum = vf_add(sum, vf_load_n(residual + i, left));
-      if (relu) sum = evr_relu(sum);
+      if (kind == EVR_RELU) sum = evr_relu(sum);
+      if (kind == EVR_RELU6) sum = evr_relu6(sum);
       if (left == EVR_LANES)
         vf_store(y + i, sum);
       else
@@ -227,9 +307,33 @@ static void finish(const job *j, const float *run, int64_t channel, int64_t at, 
     }
     if (residual != NULL) residual += width;
   }
-  y = j->call->y + at;
-  if (!evr_depthwise_activates(d->activation.kind))
-    EVR_NAME(evr_activation_apply)(&d->activation, y, y, rows * width);
+}
+
+/* The sums of a chunk of one output plane, as tiles of rows. */
+static void run_tiles(const job *j, const float *in, int64_t channel, int64_t at, int64_t rows) {
+  const cut *c = &j->c;
+  const evr_conv2d_call *call = j->call;
+  const int64_t width = j->p->sizes.conv_width, tiles = evr_ceil_div(rows, EVR_PLANE_ROWS);
+  evr_plane_tile tile = {
+      .in = in,
+      .pitch = c->pitch,
+      .row_phase = c->horizontal.period * c->plane,
+      .column_phase = c->plane,
+      .weights = j->weights + channel * j->p->depth,
+      .bias = call->bias != NULL ? call->bias + channel : NULL,
+      .activation = j->p->desc.activation.kind,
+      .width = width,
+      .y = call->y + at,
+      .residual = call->residual != NULL ? call->residual + at : NULL,
+  };
+  const int64_t least = rows / tiles, longer = rows % tiles;
+  for (int64_t i = 0; i < tiles; i++) {
+    const int64_t count = least + (i < longer);
+    c->kind->run[count - 1](&tile);
+    tile.in += count * c->pitch;
+    tile.y += count * width;
+    if (tile.residual != NULL) tile.residual += count * width;
+  }
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
@@ -244,7 +348,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   int64_t *offsets = (int64_t *)(void *)scratch;
   float *in = (float *)(void *)(scratch + c->offset_bytes);
   float *run = (float *)(void *)(scratch + c->offset_bytes + c->in_bytes);
-  find_offsets(j, offsets);
+  if (c->kind == NULL) find_offsets(j, offsets);
 
   const int64_t oh = chunk * c->rows;
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
@@ -255,8 +359,16 @@ static void run_task(void *argument, int64_t task, int slot) {
     const float *plane = j->call->x + (image * d->in_channels + ic) * d->in_height * d->in_width;
     copy_chunk(j, plane, oh, rows, in);
     for (int64_t oc = ic * p->group_out; oc < (ic + 1) * p->group_out; oc++) {
-      run_any(in, offsets, j->weights + oc * p->depth, p->depth, run, vectors);
-      finish(j, run, oc, ((image * d->out_channels + oc) * height + oh) * width, rows);
+      const int64_t at = ((image * d->out_channels + oc) * height + oh) * width;
+      if (c->kind != NULL) {
+        run_tiles(j, in, oc, at, rows);
+      } else {
+        run_any(in, offsets, j->weights + oc * p->depth, p->depth, run, vectors);
+        finish(j, run, oc, at, rows);
+      }
+      if (!evr_depthwise_activates(d->activation.kind))
+        EVR_NAME(evr_activation_apply)(&d->activation, j->call->y + at, j->call->y + at,
+                                       rows * width);
     }
   }
 }

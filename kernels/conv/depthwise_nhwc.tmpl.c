@@ -22,7 +22,7 @@ typedef struct cut {
   int64_t stride;                 /* across columns */
   int64_t vectors, blocks;        /* of a pixel; block b has vectors near b / blocks */
   int64_t block;                  /* most vectors of a block */
-  int64_t wide, tiles;            /* tiles of a row, of which so many are wide and come first */
+  evr_depthwise_tiles tiles;      /* of a row */
   int64_t strip, strips;          /* tiles of a strip */
   int64_t rows, chunks;           /* output rows of a chunk */
   int64_t in_rows, in_columns;    /* padded input of a strip of a chunk, at most */
@@ -33,18 +33,15 @@ typedef struct cut {
 } cut;
 
 static int64_t tile_columns(const cut *c, int64_t tile) {
-  return tile < c->wide ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
+  return evr_depthwise_tile_columns(&c->tiles, tile);
 }
 
-/* First output column of a tile. */
 static int64_t tile_start(const cut *c, int64_t tile) {
-  return tile <= c->wide
-             ? tile * EVR_DEPTHWISE_WIDE
-             : c->wide * EVR_DEPTHWISE_WIDE + (tile - c->wide) * EVR_DEPTHWISE_NARROW;
+  return evr_depthwise_tile_start(&c->tiles, tile);
 }
 
-/* Wide and narrow tiles that cover the columns with the least waste, then the fewest tiles. */
-static void cut_columns(cut *c, int64_t columns) {
+evr_depthwise_tiles EVR_NAME(evr_depthwise_cut_columns)(int64_t columns) {
+  evr_depthwise_tiles best = {0, 0};
   int64_t least = INT64_MAX;
   for (int64_t narrow = 0; narrow < EVR_DEPTHWISE_WIDE; narrow++) {
     const int64_t left = evr_max(columns - narrow * EVR_DEPTHWISE_NARROW, 0);
@@ -52,9 +49,19 @@ static void cut_columns(cut *c, int64_t columns) {
     const int64_t waste = wide * EVR_DEPTHWISE_WIDE + narrow * EVR_DEPTHWISE_NARROW - columns;
     if (waste >= least) continue;
     least = waste;
-    c->wide = wide;
-    c->tiles = wide + narrow;
+    best = (evr_depthwise_tiles){wide, wide + narrow};
   }
+  return best;
+}
+
+const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc,
+                                                          int64_t stride) {
+  const evr_depthwise_kind *kind = evr_depthwise_kinds;
+  while (kind->kernel != 0 &&
+         (desc->dilation_width != 1 || kind->kernel != desc->kernel_width ||
+          kind->kernel != desc->kernel_height || kind->stride != stride))
+    kind++;
+  return kind;
 }
 
 static size_t array_bytes(int64_t a, int64_t b, int64_t c, size_t element) {
@@ -64,9 +71,9 @@ static size_t array_bytes(int64_t a, int64_t b, int64_t c, size_t element) {
 }
 
 static void cut_strips(cut *c, int64_t outputs) {
-  c->strips = evr_ceil_div(c->tiles, evr_max(outputs / EVR_DEPTHWISE_WIDE, 1));
-  c->strip = evr_ceil_div(c->tiles, c->strips);
-  c->strips = evr_ceil_div(c->tiles, c->strip);
+  c->strips = evr_ceil_div(c->tiles.all, evr_max(outputs / EVR_DEPTHWISE_WIDE, 1));
+  c->strip = evr_ceil_div(c->tiles.all, c->strips);
+  c->strips = evr_ceil_div(c->tiles.all, c->strip);
 }
 
 /* Outputs whose windows fit in a number of pixels. */
@@ -95,15 +102,11 @@ static cut make_cut(const evr_conv2d_problem *p) {
   const int64_t vertical_reach = (d->kernel_height - 1) * d->dilation_height;
   cut c = {0};
   c.stride = evr_depthwise_stride(d->stride_width, p->sizes.conv_width);
-  c.kind = evr_depthwise_kinds;
-  while (c.kind->kernel != 0 &&
-         (d->dilation_width != 1 || c.kind->kernel != d->kernel_width ||
-          c.kind->kernel != d->kernel_height || c.kind->stride != c.stride))
-    c.kind++;
+  c.kind = EVR_NAME(evr_depthwise_kind_of)(d, c.stride);
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
   c.copied = p->group_out > 1 || d->out_channels < EVR_LANES ||
              crowding(d, c.stride) > (EVR_LANES == 16 ? 3.0 : 1.5);
-  cut_columns(&c, p->sizes.conv_width);
+  c.tiles = EVR_NAME(evr_depthwise_cut_columns)(p->sizes.conv_width);
   const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
   const int64_t tile = (EVR_DEPTHWISE_WIDE - 1) * c.stride + reach + 1;
   const int64_t most =
@@ -118,8 +121,8 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.rows = evr_ceil_div(height, c.chunks);
   c.chunks = evr_ceil_div(height, c.rows);
 
-  const int64_t widest = c.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
-  const int64_t covered = evr_min(c.strip * widest, tile_start(&c, c.tiles));
+  const int64_t widest = c.tiles.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
+  const int64_t covered = evr_min(c.strip * widest, tile_start(&c, c.tiles.all));
   c.in_columns = (covered - 1) * c.stride + reach + 1;
   c.in_rows = (c.rows - 1) * vertical_stride + vertical_reach + 1;
   const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = c.stride};
@@ -310,7 +313,7 @@ static void run(const task_view *t, int64_t row, int64_t end_row, int64_t tile, 
     work.x_start = (ow - tile_start(c, t->first_tile)) * c->stride * work.x_pitch;
   else
     work.x_start = (ow * c->stride - d->pad_left) * work.x_pitch + t->first_channel;
-  c->kind->run[tile < c->wide][pointers](&work);
+  c->kind->run[tile < c->tiles.wide][pointers](&work);
 }
 
 static void run_through_pointers(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
@@ -324,7 +327,7 @@ static void run_through_pointers(const task_view *t, int64_t row, int64_t end_ro
 
 static void run_strip(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
                       int64_t end_tile) {
-  const int64_t wide = evr_max(evr_min(t->c->wide, end_tile), tile);
+  const int64_t wide = evr_max(evr_min(t->c->tiles.wide, end_tile), tile);
   run(t, row, end_row, tile, wide, false);
   run(t, row, end_row, wide, end_tile, false);
 }
@@ -404,7 +407,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   t.end_row = evr_min(t.first_row + c->rows, p->sizes.conv_height);
   t.first_channel = first_channel;
   t.first_tile = strip * c->strip;
-  t.end_tile = evr_min(t.first_tile + c->strip, c->tiles);
+  t.end_tile = evr_min(t.first_tile + c->strip, c->tiles.all);
   t.rows = (const float **)(void *)scratch;
   scratch += c->rows_bytes;
   t.pixels = (const float **)(void *)scratch;

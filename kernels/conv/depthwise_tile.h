@@ -12,41 +12,11 @@
 
 #include "activation/apply.h"
 #include "activation/functions.h"
-#include "core/checked.h"
-#include "simd/simd.h"
-
-/* Output columns of a tile. Seven divides the widths of most networks (7, 14, 28, 56, 112), and
- * with the weights of a kernel row they fit sixteen registers. */
-#define EVR_DEPTHWISE_WIDE 7
-#define EVR_DEPTHWISE_NARROW 4
+#include "conv/depthwise.h"
+#include "conv/depthwise_work.h"
 
 /* The widest kernel of a kind of its own. */
 #define EVR_DEPTHWISE_KNOWN 7
-
-/* A rectangle of outputs, all of the same tile width. */
-typedef struct evr_depthwise_work {
-  int64_t kernel_height, kernel_width, stride, dilation; /* the last three across columns */
-  const float *weights;        /* [vector][kh][kw][EVR_LANES] */
-  int64_t vectors;             /* of the block */
-  int64_t last_channel;        /* where the last vector starts: it may overlap the one before */
-  int64_t lanes;               /* channels in a vector; below EVR_LANES there is one vector */
-  const float *bias;           /* of the block, or NULL */
-  const evr_activation *activation;
-
-  /* Output row i, kernel row kh: rows[i * row_step + kh * tap_step], NULL where pointers serve. */
-  const float *const *rows;
-  int64_t row_step, tap_step;
-  int64_t x_start;             /* from there to the first input column of the first tile */
-  int64_t x_pitch;             /* floats from one input column to the next */
-  const float *const *pixels;  /* [kh][evr_depthwise_row_pixels]: one row, one tile */
-
-  int64_t out_rows, columns;   /* of the rectangle */
-  float *y;
-  const float *residual;       /* at y's offset, or NULL */
-  int64_t y_row, y_pitch;      /* floats from one output row or column to the next */
-} evr_depthwise_work;
-
-typedef void evr_depthwise_function(const evr_depthwise_work *work);
 
 /* One kernel row onto the sums of T columns; K kernel columns, stride S, both constant. */
 EVR_INLINE const float *evr_depthwise_slide(vf *sum, const int T, const int K, const int S,
@@ -139,12 +109,6 @@ static void evr_depthwise_activate(const evr_depthwise_work *work, float *y) {
     EVR_NAME(evr_activation_apply)(work->activation, y, y, channels);
 }
 
-/* Pointers to the pixels that one kernel row of a tile reads. known 0: any kernel. */
-EVR_INLINE int64_t evr_depthwise_row_pixels(int64_t columns, int64_t known,
-                                            const evr_depthwise_work *work) {
-  return known > 0 ? (columns - 1) * work->stride + known : columns * work->kernel_width;
-}
-
 /* T, K, S and pointers are constants where this is inlined; K and S 0 for any. */
 EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, const int K,
                                   const int S, const bool pointers) {
@@ -152,8 +116,7 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
   const int64_t stride = S > 0 ? S : work->stride, last_channel = work->last_channel;
   const int64_t pitch = work->x_pitch, tap_step = work->tap_step;
   const int64_t row_pixels = evr_depthwise_row_pixels(T, K, work);
-  const evr_activation_kind kind = work->activation->kind;
-  const bool activate = kind != EVR_IDENTITY && kind != EVR_RELU && kind != EVR_RELU6;
+  const bool activate = !evr_depthwise_activates(work->activation->kind);
   for (int64_t row = 0; row < work->out_rows; row++) {
     const float *const *const rows = work->rows + row * work->row_step;
     for (int64_t first = 0; first < work->columns; first += T) {
@@ -184,11 +147,6 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
     if (activate) evr_depthwise_activate(work, work->y + row * work->y_row);
   }
 }
-
-typedef struct evr_depthwise_kind {
-  int kernel, stride; /* a square kernel with dilation 1, and the stride across columns; 0: any */
-  evr_depthwise_function *run[2][2]; /* [narrow or wide][rows or pointers] */
-} evr_depthwise_kind;
 
 #define EVR_DEPTHWISE_FUNCTION(name, t, k, s, pointers) \
   static void name(const evr_depthwise_work *work) { evr_depthwise_run(work, t, k, s, pointers); }
