@@ -112,7 +112,7 @@ static void evr_depthwise_activate(const evr_depthwise_work *work, float *y) {
 /* T, K, S and pointers are constants where this is inlined; K and S 0 for any. */
 EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, const int K,
                                   const int S, const bool pointers) {
-  const int64_t kernel_height = K > 0 ? K : work->kernel_height, vectors = work->vectors;
+  const int64_t vectors = work->vectors;
   const int64_t stride = S > 0 ? S : work->stride, last_channel = work->last_channel;
   const int64_t pitch = work->x_pitch, tap_step = work->tap_step;
   const int64_t row_pixels = evr_depthwise_row_pixels(T, K, work);
@@ -130,12 +130,19 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
         vf sum[EVR_DEPTHWISE_WIDE];
         EVR_UNROLL
         for (int t = 0; t < T; t++) sum[t] = vf_zero();
-        EVR_UNROLL
-        for (int64_t kh = 0; kh < kernel_height; kh++) {
-          const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
-          w = K > 0 ? evr_depthwise_slide(sum, T, K, S, w, in, pitch, pixels, channel)
-                    : evr_depthwise_step(sum, T, work, w, in, pitch, pixels, channel);
-          if (pointers) pixels += row_pixels;
+        if (K > 0) {
+          EVR_UNROLL
+          for (int kh = 0; kh < K; kh++) {
+            const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
+            w = evr_depthwise_slide(sum, T, K, S, w, in, pitch, pixels, channel);
+            if (pointers) pixels += row_pixels;
+          }
+        } else {
+          for (int64_t kh = 0; kh < work->kernel_height; kh++) {
+            const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
+            w = evr_depthwise_step(sum, T, work, w, in, pitch, pixels, channel);
+            if (pointers) pixels += row_pixels;
+          }
         }
         const int64_t at = row * work->y_row + first * work->y_pitch + channel;
         if (whole)
