@@ -48,7 +48,7 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t pieces = evr_ceil_div(wanted, b.tasks);
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
-  b.slot_bytes = evr_size_floats(b.group * b.depth * EVR_GEMM_COLUMNS);
+  b.slot_bytes = evr_size_floats((b.group * b.depth * EVR_GEMM_COLUMNS) + EVR_LANES);
   return b;
 }
 
@@ -91,8 +91,9 @@ static void gather(const evr_conv2d_problem *p, const panel *s, const float *x, 
     int64_t n = evr_find_segments(p, tap / d->kernel_width, tap % d->kernel_width, s->pixel,
                                   s->pixels, segments);
     if (s->width > s->pixels) n = evr_add_segment(segments, n, -1, s->width - s->pixels);
-    for (const float *from = x + k % p->group_in * plane; k < after; k++, from += plane) {
-      evr_copy_segments(from, segments, n, d->stride_width, to);
+    for (int64_t ic = k % p->group_in; k < after; k++, ic++) {
+      evr_copy_segments(x + ic * plane, (p->group_in - ic) * plane, segments, n, d->stride_width,
+                        to);
       to += s->width;
     }
   }
@@ -132,6 +133,7 @@ static void run_task(void *argument, int64_t task, int slot) {
     for (int64_t c = stretch * b->stretch; c < channels_end; c += EVR_GEMM_ROWS) {
       const int64_t channel = group * p->group_out + c;
       tile.a = weights + c * p->depth + k * EVR_GEMM_ROWS;
+      tile.a_next = c + EVR_GEMM_ROWS < channels_end ? p->depth * EVR_GEMM_ROWS : 0;
       tile.row_bias = j->call->bias != NULL ? j->call->bias + channel : NULL;
       for (int64_t i = 0; i < count; i++) {
         const int64_t at = (image * d->out_channels + channel) * out_plane + panels[i].pixel;

@@ -61,19 +61,44 @@ EVR_INLINE void evr_copy_floats(float *to, const float *from, int64_t count) {
   if (i < count) vf_store_n(to + i, vf_load_n(from + i, count - i), count - i);
 }
 
-EVR_INLINE void evr_copy_segments(const float *plane, const evr_segment *segments, int64_t n,
-                                  int64_t stride, float *to) {
+/* EVR_LANES floats that lie stride (1, 2 or 4) apart; reads EVR_LANES * stride. */
+EVR_INLINE vf evr_load_apart(const float *p, const int64_t stride) {
+  if (stride == 1) return vf_load(p);
+  const vf low = vf_even(vf_load(p), vf_load(p + EVR_LANES));
+  if (stride == 2) return low;
+  return vf_even(low, vf_even(vf_load(p + 2 * EVR_LANES), vf_load(p + 3 * EVR_LANES)));
+}
+
+/* stride is a constant for the common ones. */
+EVR_INLINE void evr_copy_apart(const float *plane, int64_t readable, const evr_segment *segments,
+                               int64_t n, const int64_t stride, float *to) {
   for (int64_t s = 0; s < n; s++) {
-    const int64_t count = segments[s].count;
-    const float *from = plane + segments[s].from;
-    if (segments[s].from < 0)
-      for (int64_t i = 0; i < count; i++) to[i] = 0.0f;
-    else if (stride == 1)
-      evr_copy_floats(to, from, count);
+    const int64_t count = segments[s].count, from = segments[s].from;
+    if (from < 0)
+      for (int64_t i = 0; i < count; i += EVR_LANES) vf_store(to + i, vf_zero());
+    else if ((stride == 1 || stride == 2 || stride == 4) &&
+             from + (count + EVR_LANES - 1) * stride <= readable)
+      for (int64_t i = 0; i < count; i += EVR_LANES)
+        vf_store(to + i, evr_load_apart(plane + from + i * stride, stride));
     else
-      for (int64_t i = 0; i < count; i++) to[i] = from[i * stride];
+      for (int64_t i = 0; i < count; i++) to[i] = plane[from + i * stride];
     to += count;
   }
+}
+
+/* Copies the segments out of a plane. May write up to EVR_LANES - 1 floats beyond them, and reads
+ * beyond what it needs where that lies within the readable floats of the plane. */
+static inline void evr_copy_segments(const float *plane, int64_t readable,
+                                     const evr_segment *segments, int64_t n, int64_t stride,
+                                     float *to) {
+  if (stride == 1)
+    evr_copy_apart(plane, readable, segments, n, 1, to);
+  else if (stride == 2)
+    evr_copy_apart(plane, readable, segments, n, 2, to);
+  else if (stride == 4)
+    evr_copy_apart(plane, readable, segments, n, 4, to);
+  else
+    evr_copy_apart(plane, readable, segments, n, stride, to);
 }
 
 #endif

@@ -41,7 +41,10 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), channel_unit);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
 
-  if (b.copies) b.matrix_bytes = evr_size_product(evr_size_floats(p->depth), (size_t)b.band);
+  /* A copied segment may end in whole vectors. */
+  if (b.copies)
+    b.matrix_bytes = evr_size_sum(
+        evr_size_product(evr_size_floats(p->depth), (size_t)b.band), evr_size_floats(EVR_LANES));
   b.slot_bytes = b.matrix_bytes;
   if (nchw) {
     const evr_gemm product = {.k = p->depth};
@@ -146,7 +149,8 @@ static void multiply_nchw(const job *j, const part *t) {
         const int64_t n =
             evr_find_segments(p, kh, kw, t->pixel, t->pixels, t->segments);
         for (int64_t ic = 0; ic < p->group_in; ic++, to += t->pixels)
-          evr_copy_segments(x + ic * in_plane, t->segments, n, d->stride_width, to);
+          evr_copy_segments(x + ic * in_plane, (p->group_in - ic) * in_plane, t->segments, n,
+                            d->stride_width, to);
       }
   }
   const int64_t channel = t->group * p->group_out + t->channel;

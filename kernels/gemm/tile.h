@@ -28,6 +28,7 @@ typedef struct evr_gemm_tile {
   int64_t depth;           /* steps */
   const float *a;          /* of rows: a[r * a_row + k]; of a panel: a[k * EVR_GEMM_ROWS + r] */
   int64_t a_row;
+  int64_t a_next;          /* of a panel: floats from a to what is read next, to be fetched early */
   const float *b;          /* b[k * b_row + j]; whole vectors are read */
   int64_t b_row;
   float *c;                /* c[r * c_row + j] */
@@ -79,12 +80,13 @@ EVR_INLINE void evr_gemm_multiply(const int rows, const int vectors, const bool 
 
   const float *b = t->b;
   const float *a = t->a;
-  const int64_t a_row = t->a_row, b_row = t->b_row, depth = t->depth;
+  const int64_t a_row = t->a_row, a_next = t->a_next, b_row = t->b_row, depth = t->depth;
   for (int64_t k = 0; k < depth; k++) {
     vf row[EVR_GEMM_VECTORS];
     EVR_UNROLL
     for (int v = 0; v < vectors; v++) row[v] = vf_load(b + v * EVR_LANES);
     EVR_GEMM_EACH(sum[r][v] = vf_fma(vf_set1(a[panel ? r : r * a_row]), row[v], sum[r][v]))
+    if (panel) __builtin_prefetch(a + a_next, 0, 2);
     a += panel ? EVR_GEMM_ROWS : 1;
     b += b_row;
   }
