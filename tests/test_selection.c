@@ -244,8 +244,8 @@ START_TEST(counts_follow_the_descriptor) {
 END_TEST
 
 int main(void) {
-  suite_begin("choice");
-  Suite *suite = suite_create("choice");
+  suite_begin("selection");
+  Suite *suite = suite_create("selection");
   TCase *choice = suite_case(suite, "choice");
   tcase_add_loop_test(choice, list_is_the_registry, 0, EVR_OPERATIONS);
   tcase_add_loop_test(choice, list_is_cut_at_its_capacity, 0, EVR_OPERATIONS);
