@@ -64,9 +64,9 @@ static const function functions[] = {
     {"tanh", {EVR_TANH, 0.0f}, tanh, 1.4, UINT64_C(0x9f2d3deba94184cd)},
     {"scaled-tanh", {EVR_SCALED_TANH, 0.0f}, exact_scaled_tanh, 2.4, UINT64_C(0x094889fd2fba5ae9)},
     {"hard-swish", {EVR_HARD_SWISH, 0.0f}, exact_hard_swish, 2.5, UINT64_C(0x4a8fb4de93c21dfb)},
-    {"silu", {EVR_SILU, 0.0f}, exact_silu, 3.0, UINT64_C(0xf8a4c0d68e135c26)},
+    {"silu", {EVR_SILU, 0.0f}, exact_silu, 2.6, UINT64_C(0xf8a4c0d68e135c26)},
     {"gelu", {EVR_GELU, 0.0f}, exact_gelu, 7.0, UINT64_C(0xd4635b4a99ba5b2e)},
-    {"gelu-tanh", {EVR_GELU_TANH, 0.0f}, exact_gelu_tanh, 3.0, UINT64_C(0x981dfeef27af3a2e)},
+    {"gelu-tanh", {EVR_GELU_TANH, 0.0f}, exact_gelu_tanh, 2.9, UINT64_C(0x981dfeef27af3a2e)},
 };
 #define FUNCTIONS ((int)(sizeof functions / sizeof functions[0]))
 

@@ -9,9 +9,7 @@
 #include "activation/exponential.h"
 #include "evrisim/types.h"
 
-EVR_INLINE vf evr_clamp(vf least, vf x, vf most) {
-  return vf_smaller(most, vf_greater(least, x));
-}
+EVR_INLINE vf evr_clamp(vf least, vf x, vf most) { return vf_smaller(most, vf_greater(least, x)); }
 
 EVR_INLINE vf evr_relu(vf x) { return vf_greater(vf_zero(), x); }
 
@@ -29,7 +27,7 @@ EVR_INLINE vf evr_hard_swish(vf x) {
   return vf_mul(from, vf_mul(factor, vf_set1(1.0f / 6.0f)));
 }
 
-/* For x < 0, e^x - 1 = 2^n (e^r - 1) + (2^n - 1) with no cancellation. Below -20 it rounds to -1. */
+/* For x < 0, e^x - 1 = 2^n (e^r - 1) + (2^n - 1), free of cancellation. From -20 down it is -1. */
 EVR_INLINE vf evr_elu(vf x, vf alpha) {
   vf n;
   const vf r = evr_exp_reduce(vf_greater(vf_set1(-20.0f), x), &n);
@@ -38,9 +36,9 @@ EVR_INLINE vf evr_elu(vf x, vf alpha) {
   return vf_select(vf_lt(x, vf_zero()), vf_mul(alpha, less_one), x);
 }
 
-/* tanh(size + size_low) for 0 <= size <= 10 in two pieces, the second much the smaller. Below 5/8 an
- * odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one by one with
- * the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
+/* tanh(size + size_low) for 0 <= size <= 10 in two pieces, the second much the smaller. Below 5/8
+ * an odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one by one
+ * with the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
 EVR_INLINE vf evr_tanh_pieces(vf size, vf size_low, vf *low) {
   const vf one = vf_set1(1.0f), two = vf_set1(2.0f);
   const vf square = vf_mul(size, size);
@@ -94,8 +92,7 @@ EVR_INLINE vf evr_times_sigmoid(vf x, vf u, vf low) {
   const vf reciprocal = vf_div(one, divisor);
   const vf dividend = vf_mul(x, p);
   const vf quotient = vf_mul(dividend, reciprocal);
-  const vf remainder =
-      vf_fnma(quotient, divisor_low, vf_fnma(quotient, divisor, dividend));
+  const vf remainder = vf_fnma(quotient, divisor_low, vf_fnma(quotient, divisor, dividend));
   return vf_scale(vf_copysign(vf_fma(remainder, reciprocal, quotient), x), n);
 }
 

@@ -50,8 +50,7 @@ static evr_status prepare(const evr_activation_desc *desc, const evr_plan_option
 }
 
 evr_status evr_activation_plan_create(const evr_activation_desc *desc,
-                                      const evr_plan_options *options,
-                                      evr_activation_plan **plan) {
+                                      const evr_plan_options *options, evr_activation_plan **plan) {
   EVR_TRY(evr_check_pointer("plan", plan));
   *plan = NULL;
   evr_activation_problem problem;

@@ -33,9 +33,10 @@ static evr_status prepare(const evr_softmax_desc *desc, const evr_plan_options *
                     " floats, which do not fit",
                     d->batch, d->height, d->width, d->channels);
   EVR_TRY(evr_settings_get(options, settings));
-  *problem = (evr_softmax_problem){
-      .desc = *d, .pixels = d->height * d->width, .count = count,
-      .work = (double)count * WORK_OF_ELEMENT};
+  *problem = (evr_softmax_problem){.desc = *d,
+                                   .pixels = d->height * d->width,
+                                   .count = count,
+                                   .work = (double)count * WORK_OF_ELEMENT};
   evr_problem_init(&problem->common, settings, problem->work);
   return EVR_OK;
 }

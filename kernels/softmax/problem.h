@@ -11,9 +11,9 @@
 typedef struct evr_softmax_problem {
   evr_problem common;
   evr_softmax_desc desc;
-  int64_t pixels;      /* of one image */
-  int64_t count;       /* floats of x, and of y */
-  double work;         /* in floating-point operations */
+  int64_t pixels; /* of one image */
+  int64_t count;  /* floats of x, and of y */
+  double work;    /* in floating-point operations */
 } evr_softmax_problem;
 
 typedef struct evr_softmax_call {

@@ -18,8 +18,7 @@ static void softmax(const float *x, float *y, int64_t channels, int64_t step) {
   float most = x[0];
   for (int64_t c = 1; c < channels; c++)
     if (x[c * step] > most) most = x[c * step];
-  for (int64_t c = 0; c < channels; c++)
-    y[c * step] = evr_exp_reference(x[c * step] - most);
+  for (int64_t c = 0; c < channels; c++) y[c * step] = evr_exp_reference(x[c * step] - most);
   const float sum = canonical_sum(y, channels, step);
   for (int64_t c = 0; c < channels; c++) y[c * step] /= sum;
 }
