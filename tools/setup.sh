@@ -53,12 +53,13 @@ is_installed() {
   dpkg-query -W -f '${Status}' "${1#*/}" 2>/dev/null | grep -q 'ok installed$'
 }
 
-# Runs a command as root.
+# Runs a command as root, in a way that asks nothing.
 as_root() {
+  local quiet=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a)
   if [ "$(id -u)" -eq 0 ]; then
-    "$@"
+    "${quiet[@]}" "$@"
   else
-    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+    sudo "${quiet[@]}" "$@"
   fi
 }
 
@@ -94,7 +95,6 @@ setup_packages() {
   echo "Packages to install: ${missing[*]}"
   # Asked for here, because a password cannot be given while output goes to a log.
   [ "$(id -u)" -eq 0 ] || sudo -v || die "missing packages: ${missing[*]}; sudo was refused"
-  export DEBIAN_FRONTEND=noninteractive
   local options=(-q -y -o DPkg::Lock::Timeout=300)
   # A failing update is not the end: the lists that are there may do.
   quietly "Updating the package lists" "$logs/apt-update.log" \
