@@ -97,8 +97,9 @@ static bool decode_png_or_jpeg(const char *path, const file_bytes *file, image *
   bool is_png = file->size >= 4 && memcmp(file->bytes, "\x89PNG", 4) == 0;
   if (!is_jpeg && !is_png)
     return fail(error, "%s is not a PNG, JPEG, PGM or PPM file", path);
-  if (is_jpeg && !jpeg_is_complete(file))
-    return fail(error, "%s is a JPEG file that ends before its picture does", path);
+  const char *complaint = is_jpeg ? jpeg_complaint(file) : NULL;
+  if (complaint)
+    return fail(error, "%s is a JPEG file that %s", path, complaint);
   int size = (int)file->size, width = 0, height = 0, components = 0;
   bool wide = stbi_is_16_bit_from_memory(file->bytes, size) != 0;
   void *samples =

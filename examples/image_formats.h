@@ -23,8 +23,10 @@ bool pnm_read(const file_bytes *file, image *picture, const char **reason);
  * there is none, or none that can be understood. */
 int jpeg_orientation(const file_bytes *file);
 
-/* Whether a JPEG file holds its end marker; decoders fill up what is missing without a word. */
-bool jpeg_is_complete(const file_bytes *file);
+/* What is wrong with the segments of a JPEG file, as the end of a sentence; NULL where nothing is.
+ * Asked before the file is decoded: stb fills up a picture that ends early without a word, and its
+ * version 2.27 writes beyond a table for a DHT segment with more than 256 codes. */
+const char *jpeg_complaint(const file_bytes *file);
 
 /* Allocates height * width * channels floats. Returns false where they do not fit. */
 bool image_allocate(image *picture, int64_t height, int64_t width, int64_t channels);

@@ -1,4 +1,4 @@
-/* What a JPEG file says beside its pixels: the camera's orientation, and whether it is whole.
+/* What a JPEG file says beside its pixels: the camera's orientation, and whether it is sound.
  * Markers after ITU-T T.81, annex B; orientation after the Exif standard (CIPA DC-008), 4.6.5. */
 #include "image_formats.h"
 
@@ -51,9 +51,48 @@ int jpeg_orientation(const file_bytes *file) {
   return 1;
 }
 
-bool jpeg_is_complete(const file_bytes *file) {
-  for (size_t i = file->size; i >= 4; --i)
-    if (file->bytes[i - 2] == 0xFF && file->bytes[i - 1] == 0xD9)
-      return true;
-  return false;
+/* Whether the Huffman tables in one DHT segment (T.81, B.2.4.2) have no more codes than there are
+ * byte values, and end with the segment. */
+static bool huffman_tables_are_sound(const unsigned char *bytes, size_t size) {
+  while (size > 0) {
+    if (size < 17)
+      return false;
+    size_t codes = 0;
+    for (int i = 1; i <= 16; ++i)
+      codes += bytes[i];
+    if (codes > 256 || codes > size - 17)
+      return false;
+    bytes += 17 + codes;
+    size -= 17 + codes;
+  }
+  return true;
+}
+
+const char *jpeg_complaint(const file_bytes *file) {
+  const unsigned char *bytes = file->bytes;
+  size_t position = 2;
+  while (file->size - position >= 2) {
+    if (bytes[position] != 0xFF) {
+      ++position; /* pixels, which run up to the next marker */
+      continue;
+    }
+    unsigned marker = bytes[position + 1];
+    if (marker == 0xD9)
+      return NULL;
+    if (marker == 0xFF) {
+      ++position; /* a marker may begin with several */
+      continue;
+    }
+    if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
+      position += 2; /* these stand alone */
+      continue;
+    }
+    size_t length = file->size - position >= 4 ? read_16(bytes + position + 2, false) : 0;
+    if (length < 2 || length > file->size - position - 2)
+      return "ends inside a segment";
+    if (marker == 0xC4 && !huffman_tables_are_sound(bytes + position + 4, length - 2))
+      return "has a broken Huffman table";
+    position += 2 + length;
+  }
+  return "ends before its picture does";
 }

@@ -3,7 +3,8 @@
  *   picture_tool text FILE        prints a picture as plain PGM or PPM, with the file's own depth
  *   picture_tool make DIRECTORY   writes pictures that are read in the tests and that no shell can
  *                                 write: upright.jpg and sideways.jpg, which a reader must show
- *                                 alike; cut.jpg, which ends early; faded.png, with alpha
+ *                                 alike; cut.jpg, which ends early; table.jpg, with too many codes
+ *                                 in a Huffman table; faded.png, with alpha
  */
 #include "image.h"
 
@@ -82,7 +83,13 @@ static bool make_pictures(const char *directory) {
   unsigned char sideways[2 + sizeof exif];
   memcpy(sideways, stored.bytes, 2); /* the start marker, then the camera's note */
   memcpy(sideways + 2, exif, sizeof exif);
-  return write_file(directory, "upright.jpg", upright.bytes, upright.size, NULL, 0) &&
+  static buffer table;
+  table = upright;
+  for (size_t i = 0; i + 5 < table.size; ++i)
+    if (table.bytes[i] == 0xFF && table.bytes[i + 1] == 0xC4)
+      table.bytes[i + 5] = table.bytes[i + 6] = 255; /* codes of one bit and of two */
+  return write_file(directory, "table.jpg", table.bytes, table.size, NULL, 0) &&
+         write_file(directory, "upright.jpg", upright.bytes, upright.size, NULL, 0) &&
          write_file(directory, "cut.jpg", upright.bytes, upright.size - 40, NULL, 0) &&
          write_file(directory, "sideways.jpg", sideways, sizeof sideways, stored.bytes + 2,
                     stored.size - 2) &&

@@ -81,7 +81,7 @@ unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 
 # CMake.
 cmake_configure() {
-  CC="${compiler[*]}" cmake -S "$here" -B "$scratch/$1" -DCMAKE_PREFIX_PATH="$prefix" \
+  CC="${compiler[*]}" cmake -G Ninja -S "$here" -B "$scratch/$1" -DCMAKE_PREFIX_PATH="$prefix" \
     -DCMAKE_BUILD_TYPE=Release \
     -DWANTED_VERSION="$2" >"$scratch/log" 2>&1
 }
