@@ -38,8 +38,7 @@ static bool complain(const char *what) {
 
 /* For calls of the library: prints its sentence where one fails. */
 static bool check(evr_status status, const char *what) {
-  if (status == EVR_OK)
-    return true;
+  if (status == EVR_OK) return true;
   fprintf(stderr, "filter_detect_condense: %s failed: %s\n", what, evr_last_error());
   return false;
 }
@@ -87,8 +86,7 @@ static bool run_convolution(const settings *s, const evr_conv2d_desc *desc, work
       check(evr_conv2d_get_sizes(desc, &sizes), what) &&
       allocate_stage(out, sizes.out_height, sizes.out_width, desc->out_channels, sizes.y_count) &&
       check(evr_conv2d_plan_create(desc, &s->options, &plan), what);
-  if (done)
-    out->variant = evr_conv2d_plan_variant(plan);
+  if (done) out->variant = evr_conv2d_plan_variant(plan);
   for (int i = 0; done && i < s->repeat; ++i) {
     double start = now();
     done = check(evr_conv2d_forward(plan, w->picture.values, w->weights,
@@ -113,8 +111,7 @@ static bool run_activation(const settings *s, const stage *in, stage *out) {
   evr_activation_plan *plan = NULL;
   bool done = allocate_stage(out, in->height, in->width, in->channels, count_of(in)) &&
               check(evr_activation_plan_create(&desc, &options, &plan), "detecting");
-  if (done)
-    out->variant = evr_activation_plan_variant(plan);
+  if (done) out->variant = evr_activation_plan_variant(plan);
   for (int i = 0; done && i < s->repeat; ++i) {
     double start = now();
     done = check(evr_activation_forward(plan, in->values, out->values), "detecting");
@@ -147,8 +144,7 @@ static bool run_pooling(const settings *s, const evr_pool2d_desc *desc, const st
       check(evr_pool2d_get_sizes(desc, &sizes), "condensing") &&
       allocate_stage(out, sizes.out_height, sizes.out_width, desc->channels, sizes.y_count) &&
       check(evr_pool2d_plan_create(desc, &options, &plan), "condensing");
-  if (done)
-    out->variant = evr_pool2d_plan_variant(plan);
+  if (done) out->variant = evr_pool2d_plan_variant(plan);
   for (int i = 0; done && i < s->repeat; ++i) {
     double start = now();
     done = check(evr_pool2d_forward(plan, in->values, out->values, NULL), "condensing");
@@ -175,19 +171,14 @@ static bool run_stages(const settings *s, work *w) {
 
 static bool prepare(const settings *s, work *w) {
   char error[IMAGE_ERROR_SIZE];
-  if (!image_read(s->picture_path, &w->picture, error))
-    return complain(error);
-  if (!s->color)
-    image_make_grey(&w->picture);
+  if (!image_read(s->picture_path, &w->picture, error)) return complain(error);
+  if (!s->color) image_make_grey(&w->picture);
   /* HWIO, and one input channel in each group: taps outermost, channels innermost. */
   int64_t taps = s->filter.height * s->filter.width, channels = w->picture.channels;
   w->weights = malloc((size_t)(taps * channels) * sizeof(float));
-  if (!w->weights)
-    return complain("out of memory");
-  for (int64_t i = 0; i < taps * channels; ++i)
-    w->weights[i] = s->filter.weights[i / channels];
-  for (int64_t i = 0; i < channels; ++i)
-    w->bias[i] = s->bias;
+  if (!w->weights) return complain("out of memory");
+  for (int64_t i = 0; i < taps * channels; ++i) w->weights[i] = s->filter.weights[i / channels];
+  for (int64_t i = 0; i < channels; ++i) w->bias[i] = s->bias;
   return true;
 }
 
@@ -199,8 +190,7 @@ static bool prepare(const settings *s, work *w) {
 static tone choose_tone(const settings *s, const stage *st, bool activated) {
   float least, greatest, sum = filter_sum(&s->filter);
   bool linear = !activated || s->activation.kind == EVR_RELU || s->activation.kind == EVR_IDENTITY;
-  if (linear && sum > 0.1f)
-    return (tone){0.0f, sum};
+  if (linear && sum > 0.1f) return (tone){0.0f, sum};
   value_range(st->values, count_of(st), &least, &greatest);
   float magnitude = usual_magnitude(st->values, count_of(st));
   return (tone){least < 0.0f ? -magnitude : 0.0f, magnitude};
@@ -215,8 +205,7 @@ static bool write_stage(const settings *s, const stage *st, tone t, const char *
                         showing *shown, panel *p) {
   char path[4096], error[IMAGE_ERROR_SIZE];
   shown->pixels = malloc((size_t)count_of(st));
-  if (!shown->pixels)
-    return complain("out of memory");
+  if (!shown->pixels) return complain("out of memory");
   show_values(st->values, count_of(st), t, shown->pixels);
   float least, greatest;
   value_range(st->values, count_of(st), &least, &greatest);
@@ -262,17 +251,14 @@ static bool write_images(const settings *s, const work *w) {
              evr_version(), w->filtered.variant);
     done = sheet_write(path, headline, &s->filter, panels, 4, error) || complain(error);
   }
-  for (int i = 0; i < 4; ++i)
-    free(shown[i].pixels);
+  for (int i = 0; i < 4; ++i) free(shown[i].pixels);
   return done;
 }
 
 static bool make_directory(const char *path) {
   struct stat status;
-  if (mkdir(path, 0777) == 0)
-    return true;
-  if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-    return true;
+  if (mkdir(path, 0777) == 0) return true;
+  if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) return true;
   fprintf(stderr, "filter_detect_condense: the output directory %s cannot be made: %s\n", path,
           strerror(errno));
   return false;
@@ -306,8 +292,7 @@ static void print_stage(const char *name, const stage *s) {
 
 static bool report(const settings *s, const work *w) {
   evr_cpu_info cpu;
-  if (!check(evr_cpu_query(&cpu), "looking at the CPU"))
-    return false;
+  if (!check(evr_cpu_query(&cpu), "looking at the CPU")) return false;
   printf("evrisim %s on %s (%s)\n", evr_version(), cpu.model[0] ? cpu.model : "an unnamed CPU",
          evr_isa_name(cpu.isa));
   printf("%s: %lld x %lld pixels, %d bits, taken in %s\n\n", s->picture_path,
@@ -321,8 +306,7 @@ static bool report(const settings *s, const work *w) {
   bool same = count_of(&w->condensed) == count_of(&w->fused) &&
               memcmp(w->condensed.values, w->fused.values,
                      (size_t)count_of(&w->fused) * sizeof(float)) == 0;
-  if (!same)
-    return complain("the trio in one call does not give the bits of the three stages");
+  if (!same) return complain("the trio in one call does not give the bits of the three stages");
   printf("\nThe trio in one call gives the same bits as the three stages.\n");
   return true;
 }
@@ -332,12 +316,9 @@ int main(int argc, char **argv) {
   work w;
   memset(&w, 0, sizeof w);
   switch (settings_parse(argc, argv, &s)) {
-  case PARSED_DONE:
-    return 0;
-  case PARSED_WRONG:
-    return 2;
-  case PARSED_RUN:
-    break;
+    case PARSED_DONE: return 0;
+    case PARSED_WRONG: return 2;
+    case PARSED_RUN: break;
   }
   bool done = prepare(&s, &w);
   if (done && s.list_variants) {

@@ -33,8 +33,7 @@ const named_filter filter_names[] = {
 bool filter_find(const char *name, filter *f) {
   char error[FILTER_ERROR_SIZE];
   for (const named_filter *known = filter_names; known->name; ++known)
-    if (strcmp(known->name, name) == 0)
-      return filter_parse(known->weights, f, error);
+    if (strcmp(known->name, name) == 0) return filter_parse(known->weights, f, error);
   return false;
 }
 
@@ -42,13 +41,11 @@ bool filter_find(const char *name, filter *f) {
 static bool read_weight(const char **text, float *weight) {
   char *end;
   double number = strtod(*text, &end);
-  if (end == *text)
-    return false;
+  if (end == *text) return false;
   if (*end == '/') {
     const char *below = end + 1;
     number /= strtod(below, &end);
-    if (end == below)
-      return false;
+    if (end == below) return false;
   }
   *text = end;
   *weight = (float)number;
@@ -60,8 +57,7 @@ bool filter_parse(const char *text, filter *f, char *error) {
   f->height = f->width = 0;
   for (;;) {
     text += strspn(text, " \t\r,");
-    if (*text == '#')
-      text += strcspn(text, "\n");
+    if (*text == '#') text += strcspn(text, "\n");
     if (*text == ';' || *text == '\n' || *text == '\0') {
       if (column > 0 && f->height > 0 && column != f->width) {
         snprintf(error, FILTER_ERROR_SIZE,
@@ -74,8 +70,7 @@ bool filter_parse(const char *text, filter *f, char *error) {
         ++f->height;
       }
       column = 0;
-      if (*text == '\0')
-        break;
+      if (*text == '\0') break;
       ++text;
       continue;
     }
@@ -133,14 +128,12 @@ bool filter_read(const char *path, filter *f, char *error) {
   read = filter_parse(text, f, error);
 done:
   free(text);
-  if (stream)
-    fclose(stream);
+  if (stream) fclose(stream);
   return read;
 }
 
 float filter_sum(const filter *f) {
   float sum = 0.0f;
-  for (int64_t i = 0; i < f->height * f->width; ++i)
-    sum += f->weights[i];
+  for (int64_t i = 0; i < f->height * f->width; ++i) sum += f->weights[i];
   return sum;
 }

@@ -21,13 +21,10 @@ static bool fail(char *error, const char *format, ...) {
 }
 
 bool image_allocate(image *picture, int64_t height, int64_t width, int64_t channels) {
-  if (height < 1 || width < 1 || channels < 1)
-    return false;
-  if (height > PTRDIFF_MAX / (int64_t)sizeof(float) / width / channels)
-    return false;
+  if (height < 1 || width < 1 || channels < 1) return false;
+  if (height > PTRDIFF_MAX / (int64_t)sizeof(float) / width / channels) return false;
   picture->values = malloc((size_t)(height * width * channels) * sizeof(float));
-  if (!picture->values)
-    return false;
+  if (!picture->values) return false;
   picture->height = height;
   picture->width = width;
   picture->channels = channels;
@@ -44,8 +41,7 @@ static bool read_file(const char *path, file_bytes *file, char *error) {
   const size_t most = (size_t)1 << 30;
   size_t capacity = 0;
   FILE *stream = fopen(path, "rb");
-  if (!stream)
-    return fail(error, "%s cannot be opened: %s", path, strerror(errno));
+  if (!stream) return fail(error, "%s cannot be opened: %s", path, strerror(errno));
   for (;;) {
     if (file->size == capacity) {
       capacity = capacity ? 2 * capacity : (size_t)1 << 16;
@@ -95,11 +91,9 @@ static bool decode_png_or_jpeg(const char *path, const file_bytes *file, image *
                                char *error) {
   bool is_jpeg = file->size >= 2 && file->bytes[0] == 0xFF && file->bytes[1] == 0xD8;
   bool is_png = file->size >= 4 && memcmp(file->bytes, "\x89PNG", 4) == 0;
-  if (!is_jpeg && !is_png)
-    return fail(error, "%s is not a PNG, JPEG, PGM or PPM file", path);
+  if (!is_jpeg && !is_png) return fail(error, "%s is not a PNG, JPEG, PGM or PPM file", path);
   const char *complaint = is_jpeg ? jpeg_complaint(file) : NULL;
-  if (complaint)
-    return fail(error, "%s is a JPEG file that %s", path, complaint);
+  if (complaint) return fail(error, "%s is a JPEG file that %s", path, complaint);
   int size = (int)file->size, width = 0, height = 0, components = 0;
   bool wide = stbi_is_16_bit_from_memory(file->bytes, size) != 0;
   void *samples =
@@ -123,8 +117,7 @@ static bool make_upright(image *picture, int orientation) {
   bool swap = orientation >= 5;
   bool flip_columns = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   bool flip_rows = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-  if (orientation == 1)
-    return true;
+  if (orientation == 1) return true;
   image upright = {0, 0, 0, NULL, 0};
   if (!image_allocate(&upright, swap ? picture->width : picture->height,
                       swap ? picture->height : picture->width, picture->channels))
@@ -133,10 +126,8 @@ static bool make_upright(image *picture, int orientation) {
   for (int64_t row = 0; row < upright.height; ++row)
     for (int64_t column = 0; column < upright.width; ++column) {
       int64_t from_row = swap ? column : row, from_column = swap ? row : column;
-      if (flip_rows)
-        from_row = picture->height - 1 - from_row;
-      if (flip_columns)
-        from_column = picture->width - 1 - from_column;
+      if (flip_rows) from_row = picture->height - 1 - from_row;
+      if (flip_columns) from_column = picture->width - 1 - from_column;
       memcpy(upright.values + (row * upright.width + column) * upright.channels,
              picture->values + (from_row * picture->width + from_column) * picture->channels,
              (size_t)picture->channels * sizeof(float));
@@ -150,8 +141,7 @@ bool image_read(const char *path, image *picture, char *error) {
   file_bytes file = {NULL, 0};
   bool read = false;
   memset(picture, 0, sizeof *picture);
-  if (!read_file(path, &file, error))
-    return false;
+  if (!read_file(path, &file, error)) return false;
   if (file.size == 0) {
     fail(error, "%s is empty", path);
   } else if (pnm_is(&file)) {
@@ -169,8 +159,7 @@ bool image_read(const char *path, image *picture, char *error) {
 }
 
 void image_make_grey(image *picture) {
-  if (picture->channels != 3)
-    return;
+  if (picture->channels != 3) return;
   int64_t pixels = picture->height * picture->width;
   for (int64_t i = 0; i < pixels; ++i) {
     const float *color = picture->values + 3 * i;
@@ -191,8 +180,7 @@ bool image_write_png(const char *path, const unsigned char *pixels, int64_t widt
     return fail(error, "%s cannot be written: %lld x %lld pixels are too many for the PNG encoder",
                 path, (long long)width, (long long)height);
   FILE *stream = fopen(path, "wb");
-  if (!stream)
-    return fail(error, "%s cannot be written: %s", path, strerror(errno));
+  if (!stream) return fail(error, "%s cannot be written: %s", path, strerror(errno));
   stbi_write_png_compression_level = 9;
   errno = 0;
   bool encoded = stbi_write_png_to_func(write_bytes, stream, (int)width, (int)height, channels,
@@ -202,10 +190,8 @@ bool image_write_png(const char *path, const unsigned char *pixels, int64_t widt
   bool written = fflush(stream) == 0 && !ferror(stream);
   int cause = errno;
   written = fclose(stream) == 0 && written;
-  if (encoded && written)
-    return true;
-  if (is_file)
-    remove(path);
+  if (encoded && written) return true;
+  if (is_file) remove(path);
   return fail(error, "%s cannot be written: %s", path,
               !encoded || cause == 0 ? "out of memory" : strerror(cause));
 }

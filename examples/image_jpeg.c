@@ -15,17 +15,14 @@ static unsigned long read_32(const unsigned char *bytes, bool little_endian) {
 
 /* Looks for tag 0x0112 in the first directory of a TIFF structure. */
 static int tiff_orientation(const unsigned char *tiff, size_t size) {
-  if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0))
-    return 1;
+  if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0)) return 1;
   bool little = tiff[0] == 'I';
   size_t directory = read_32(tiff + 4, little);
-  if (directory > size - 2)
-    return 1;
+  if (directory > size - 2) return 1;
   size_t entries = read_16(tiff + directory, little);
   for (size_t i = 0; i < entries; ++i) {
     size_t entry = directory + 2 + 12 * i;
-    if (entry > size || size - entry < 12)
-      return 1;
+    if (entry > size || size - entry < 12) return 1;
     if (read_16(tiff + entry, little) == 0x0112) {
       unsigned value = read_16(tiff + entry + 8, little);
       return value >= 1 && value <= 8 ? (int)value : 1;
@@ -36,8 +33,7 @@ static int tiff_orientation(const unsigned char *tiff, size_t size) {
 
 int jpeg_orientation(const file_bytes *file) {
   const unsigned char *bytes = file->bytes;
-  if (file->size < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8)
-    return 1;
+  if (file->size < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8) return 1;
   size_t position = 2;
   while (file->size - position >= 4 && bytes[position] == 0xFF) {
     unsigned marker = bytes[position + 1];
@@ -55,13 +51,10 @@ int jpeg_orientation(const file_bytes *file) {
  * byte values, and end with the segment. */
 static bool huffman_tables_are_sound(const unsigned char *bytes, size_t size) {
   while (size > 0) {
-    if (size < 17)
-      return false;
+    if (size < 17) return false;
     size_t codes = 0;
-    for (int i = 1; i <= 16; ++i)
-      codes += bytes[i];
-    if (codes > 256 || codes > size - 17)
-      return false;
+    for (int i = 1; i <= 16; ++i) codes += bytes[i];
+    if (codes > 256 || codes > size - 17) return false;
     bytes += 17 + codes;
     size -= 17 + codes;
   }
@@ -77,8 +70,7 @@ const char *jpeg_complaint(const file_bytes *file) {
       continue;
     }
     unsigned marker = bytes[position + 1];
-    if (marker == 0xD9)
-      return NULL;
+    if (marker == 0xD9) return NULL;
     if (marker == 0xFF) {
       ++position; /* a marker may begin with several */
       continue;
@@ -88,8 +80,7 @@ const char *jpeg_complaint(const file_bytes *file) {
       continue;
     }
     size_t length = file->size - position >= 4 ? read_16(bytes + position + 2, false) : 0;
-    if (length < 2 || length > file->size - position - 2)
-      return "ends inside a segment";
+    if (length < 2 || length > file->size - position - 2) return "ends inside a segment";
     if (marker == 0xC4 && !huffman_tables_are_sound(bytes + position + 4, length - 2))
       return "has a broken Huffman table";
     position += 2 + length;

@@ -24,25 +24,21 @@ static int64_t read_number(reader *r) {
   int c = next_byte(r);
   while (is_space(c) || c == '#') {
     if (c == '#')
-      while (c != '\n' && c != '\r' && c != -1)
-        c = next_byte(r);
+      while (c != '\n' && c != '\r' && c != -1) c = next_byte(r);
     c = next_byte(r);
   }
-  if (c < '0' || c > '9')
-    return -1;
+  if (c < '0' || c > '9') return -1;
   int64_t number = 0;
   while (c >= '0' && c <= '9') {
     number = 10 * number + (c - '0');
-    if (number > 1000000000)
-      return -1;
+    if (number > 1000000000) return -1;
     c = next_byte(r);
   }
   return c == -1 || is_space(c) ? number : -1;
 }
 
 static int64_t read_sample(reader *r, bool plain, bool wide) {
-  if (plain)
-    return read_number(r);
+  if (plain) return read_number(r);
   int high = wide ? next_byte(r) : 0, low = next_byte(r);
   return high < 0 || low < 0 ? -1 : high * 256 + low;
 }

@@ -164,18 +164,17 @@ typedef struct hit {
 static vec ball_color(const ball *b, vec normal) {
   double t;
   switch (b->surface) {
-  case STRIPES:
-    t = normal.y * 3.5 + normal.x * 1.2 + 10.25;
-    t = t - floor(t);
-    return mix(b->color, b->second_color, smooth_step(0.46, 0.5, t) - smooth_step(0.96, 1.0, t));
-  case DOTS: {
-    double u = 4.0 * (normal.x + 0.3 * normal.z), v = 4.0 * normal.y;
-    double from_u = u - floor(u) - 0.5, from_v = v - floor(v) - 0.5;
-    double radius = sqrt(from_u * from_u + from_v * from_v);
-    return mix(b->second_color, b->color, smooth_step(0.24, 0.30, radius));
-  }
-  default:
-    return b->color;
+    case STRIPES:
+      t = normal.y * 3.5 + normal.x * 1.2 + 10.25;
+      t = t - floor(t);
+      return mix(b->color, b->second_color, smooth_step(0.46, 0.5, t) - smooth_step(0.96, 1.0, t));
+    case DOTS: {
+      double u = 4.0 * (normal.x + 0.3 * normal.z), v = 4.0 * normal.y;
+      double from_u = u - floor(u) - 0.5, from_v = v - floor(v) - 0.5;
+      double radius = sqrt(from_u * from_u + from_v * from_v);
+      return mix(b->second_color, b->color, smooth_step(0.24, 0.30, radius));
+    }
+    default: return b->color;
   }
 }
 
@@ -183,11 +182,9 @@ static bool meet_ball(const ball *b, vec origin, vec direction, double *distance
   vec to_origin = subtract(origin, b->center);
   double half_b = dot(to_origin, direction);
   double root = half_b * half_b - dot(to_origin, to_origin) + b->radius * b->radius;
-  if (root <= 0.0)
-    return false;
+  if (root <= 0.0) return false;
   double near = -half_b - sqrt(root);
-  if (near < 1e-4 || near >= *distance)
-    return false;
+  if (near < 1e-4 || near >= *distance) return false;
   *distance = near;
   return true;
 }
@@ -218,11 +215,9 @@ static bool meet_block(const block *b, vec origin, vec direction, double *distan
       enter = first;
       axis = i;
     }
-    if (last < leave)
-      leave = last;
+    if (last < leave) leave = last;
   }
-  if (enter > leave || enter < 1e-4 || enter >= *distance)
-    return false;
+  if (enter > leave || enter < 1e-4 || enter >= *distance) return false;
   *distance = enter;
   double sign = step[axis] > 0.0 ? -1.0 : 1.0;
   *normal = make(axis == 0 ? sign : 0.0, axis == 1 ? sign : 0.0, axis == 2 ? sign : 0.0);
@@ -274,12 +269,10 @@ static hit meet(vec origin, vec direction) {
 
 static bool in_shadow(vec point, vec direction, double distance) {
   for (int i = 0; i < BALL_COUNT; ++i)
-    if (meet_ball(&balls[i], point, direction, &distance))
-      return true;
+    if (meet_ball(&balls[i], point, direction, &distance)) return true;
   vec normal, place;
   for (int i = 0; i < BLOCK_COUNT; ++i)
-    if (meet_block(&blocks[i], point, direction, &distance, &normal, &place))
-      return true;
+    if (meet_block(&blocks[i], point, direction, &distance, &normal, &place)) return true;
   return false;
 }
 
@@ -287,8 +280,7 @@ static bool in_shadow(vec point, vec direction, double distance) {
  * a square, so that many rays see soft shadows. */
 static vec trace(vec origin, vec direction, double jitter_u, double jitter_v, int bounces) {
   hit found = meet(origin, direction);
-  if (found.distance >= 1e29)
-    return make(0.5, 0.6, 0.75);
+  if (found.distance >= 1e29) return make(0.5, 0.6, 0.75);
   vec lamp = make(-4.2 + 1.6 * jitter_u, 6.0, -3.6 + 1.6 * jitter_v);
   vec to_lamp = subtract(lamp, found.point);
   double lamp_distance = sqrt(dot(to_lamp, to_lamp));
@@ -308,8 +300,7 @@ static vec trace(vec origin, vec direction, double jitter_u, double jitter_v, in
   }
   /* Where things stand on the table it is darker: a cheap stand-in for blocked sky light. */
   double near_table = smooth_step(-0.05, 0.35, found.point.y);
-  if (found.normal.y < 0.9)
-    light = scale(light, 0.55 + 0.45 * near_table);
+  if (found.normal.y < 0.9) light = scale(light, 0.55 + 0.45 * near_table);
   vec color = product(found.color, light);
   if (found.mirror > 0.0 && bounces > 0) {
     double cosine = -dot(direction, found.normal);
@@ -374,8 +365,7 @@ int main(int argc, char **argv) {
     }
   char error[IMAGE_ERROR_SIZE];
   bool written = image_write_png(argv[1], pixels, WIDTH, HEIGHT, 3, error);
-  if (!written)
-    fprintf(stderr, "render_still_life: %s\n", error);
+  if (!written) fprintf(stderr, "render_still_life: %s\n", error);
   free(pixels);
   return written ? 0 : 1;
 }

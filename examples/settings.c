@@ -51,8 +51,7 @@ static const choice isas[] = {{"any", EVR_ISA_ANY, ""},       {"scalar", EVR_ISA
 
 static const char *choice_name(const choice *choices, int value) {
   for (; choices->name; ++choices)
-    if (choices->value == value)
-      return choices->name;
+    if (choices->value == value) return choices->name;
   return "unknown";
 }
 
@@ -115,8 +114,7 @@ static bool read_count(const char *option, const char *text, int64_t most, int64
 static bool read_sides(const char *option, const char *text, int64_t *height, int64_t *width) {
   const char *cross = strchr(text, 'x');
   char first[24];
-  if (!cross)
-    return read_count(option, text, 1000000, height) && (*width = *height, true);
+  if (!cross) return read_count(option, text, 1000000, height) && (*width = *height, true);
   if ((size_t)(cross - text) >= sizeof first)
     return wrong("--%s is \"%s\", which is neither N nor HEIGHTxWIDTH", option, text);
   memcpy(first, text, (size_t)(cross - text));
@@ -130,12 +128,10 @@ static bool read_activation(const char *text, evr_activation *activation) {
   const char *colon = strchr(text, ':');
   size_t length = colon ? (size_t)(colon - text) : strlen(text);
   int kind = EVR_IDENTITY;
-  if (!choose("activation", text, length, activations, &kind))
-    return false;
+  if (!choose("activation", text, length, activations, &kind)) return false;
   activation->kind = (evr_activation_kind)kind;
   activation->alpha = kind == EVR_LEAKY_RELU ? 0.1f : kind == EVR_ELU ? 1.0f : 0.0f;
-  if (!colon)
-    return true;
+  if (!colon) return true;
   if (kind != EVR_LEAKY_RELU && kind != EVR_ELU)
     return wrong("--activation is \"%s\", but only leaky-relu and elu take a number", text);
   return read_float("activation", colon + 1, &activation->alpha);
@@ -158,28 +154,30 @@ static void list_filters(void) {
 }
 
 static void print_help(void) {
-  puts("Usage: filter_detect_condense [OPTION]... PICTURE\n"
-       "\n"
-       "Filters a photograph (convolution), detects what the filter looks for (activation) and\n"
-       "condenses it (pooling), as a layer of a convolutional network does. Writes every stage as\n"
-       "an image, and a contact sheet of all of them. PICTURE is a PNG, JPEG, PGM or PPM file.\n"
-       "\n"
-       "Filter\n"
-       "  -k, --kernel NAME        a filter by its name (edge)\n"
-       "  -l, --list-kernels       show the names and leave\n"
-       "  -w, --weights ROWS       your own filter, for example \"-1 -1 -1; -1 8 -1; -1 -1 -1\"\n"
-       "  -f, --weights-file FILE  the same from a text file, one row a line\n"
-       "  -b, --bias NUMBER        added after filtering (0)\n"
-       "  -g, --grey               filter the brightness (this is the default)\n"
-       "  -c, --colour, --color    filter red, green and blue, each for itself");
+  puts(
+      "Usage: filter_detect_condense [OPTION]... PICTURE\n"
+      "\n"
+      "Filters a photograph (convolution), detects what the filter looks for (activation) and\n"
+      "condenses it (pooling), as a layer of a convolutional network does. Writes every stage as\n"
+      "an image, and a contact sheet of all of them. PICTURE is a PNG, JPEG, PGM or PPM file.\n"
+      "\n"
+      "Filter\n"
+      "  -k, --kernel NAME        a filter by its name (edge)\n"
+      "  -l, --list-kernels       show the names and leave\n"
+      "  -w, --weights ROWS       your own filter, for example \"-1 -1 -1; -1 8 -1; -1 -1 -1\"\n"
+      "  -f, --weights-file FILE  the same from a text file, one row a line\n"
+      "  -b, --bias NUMBER        added after filtering (0)\n"
+      "  -g, --grey               filter the brightness (this is the default)\n"
+      "  -c, --colour, --color    filter red, green and blue, each for itself");
   fputs("      --padding SCHEME     what happens at the rim: ", stdout);
   print_names(stdout, paddings);
   fputs(" (same)\n      --pad-mode MODE      what lies beyond the rim: ", stdout);
   print_names(stdout, pad_modes);
-  puts(" (replicate)\n"
-       "\n"
-       "Detect\n"
-       "  -a, --activation NAME    or NAME:NUMBER for leaky-relu and elu (relu); one of");
+  puts(
+      " (replicate)\n"
+      "\n"
+      "Detect\n"
+      "  -a, --activation NAME    or NAME:NUMBER for leaky-relu and elu (relu); one of");
   fputs("                           ", stdout);
   for (const choice *c = activations; c->name; ++c)
     printf("%s%s",
@@ -189,23 +187,24 @@ static void print_help(void) {
            c->name);
   fputs("\n\nCondense\n  -p, --pool KIND          ", stdout);
   print_names(stdout, pools);
-  puts(" (max)\n"
-       "      --window SIZE        N or HEIGHTxWIDTH (2)\n"
-       "      --stride SIZE        the same (as the window)\n"
-       "\n"
-       "Output\n"
-       "  -o, --output DIRECTORY   where the images go, made where it is missing (out)\n"
-       "      --no-sheet           write the stages only, without the contact sheet\n"
-       "\n"
-       "Library\n"
-       "      --math MODE          exact or standard (exact)\n"
-       "      --variant NAME       force a variant of the convolution\n"
-       "      --list-variants      show which there are for this picture, and why not, and leave\n"
-       "      --max-isa LEVEL      use nothing above scalar, neon, avx2 or avx512\n"
-       "      --threads N          at most so many threads (all)\n"
-       "      --repeat N           take the best time of N runs (5)\n"
-       "  -h, --help               this text\n"
-       "      --version            version of the library");
+  puts(
+      " (max)\n"
+      "      --window SIZE        N or HEIGHTxWIDTH (2)\n"
+      "      --stride SIZE        the same (as the window)\n"
+      "\n"
+      "Output\n"
+      "  -o, --output DIRECTORY   where the images go, made where it is missing (out)\n"
+      "      --no-sheet           write the stages only, without the contact sheet\n"
+      "\n"
+      "Library\n"
+      "      --math MODE          exact or standard (exact)\n"
+      "      --variant NAME       force a variant of the convolution\n"
+      "      --list-variants      show which there are for this picture, and why not, and leave\n"
+      "      --max-isa LEVEL      use nothing above scalar, neon, avx2 or avx512\n"
+      "      --threads N          at most so many threads (all)\n"
+      "      --repeat N           take the best time of N runs (5)\n"
+      "  -h, --help               this text\n"
+      "      --version            version of the library");
 }
 
 enum {
@@ -259,75 +258,53 @@ static bool take_option(int option, settings *s) {
   int64_t count = 0;
   int value = 0;
   switch (option) {
-  case 'k':
-    return use_named_filter(optarg, s);
-  case 'w':
-  case 'f':
-    snprintf(s->filter_name, sizeof s->filter_name, "own filter");
-    return (option == 'w' ? filter_parse(optarg, &s->filter, error)
-                          : filter_read(optarg, &s->filter, error)) ||
-           wrong("%s", error);
-  case 'b':
-    return read_float("bias", optarg, &s->bias);
-  case 'g':
-  case 'c':
-    s->color = option == 'c';
-    return true;
-  case PADDING:
-    if (!choose("padding", optarg, length, paddings, &value))
-      return false;
-    s->padding = (evr_padding_scheme)value;
-    return true;
-  case PAD_MODE:
-    if (!choose("pad-mode", optarg, length, pad_modes, &value))
-      return false;
-    s->pad_mode = (evr_pad_mode)value;
-    return true;
-  case 'a':
-    return read_activation(optarg, &s->activation);
-  case 'p':
-    if (!choose("pool", optarg, length, pools, &value))
-      return false;
-    s->pool = (evr_pool_kind)value;
-    return true;
-  case WINDOW:
-    return read_sides("window", optarg, &s->window_height, &s->window_width);
-  case STRIDE:
-    return read_sides("stride", optarg, &s->stride_height, &s->stride_width);
-  case 'o':
-    s->output_directory = optarg;
-    return length > 0 || wrong("--output is empty");
-  case NO_SHEET:
-    s->without_sheet = true;
-    return true;
-  case MATH:
-    if (!choose("math", optarg, length, maths, &value))
-      return false;
-    s->options.math = (evr_math)value;
-    return true;
-  case VARIANT:
-    s->options.variant = optarg;
-    return true;
-  case LIST_VARIANTS:
-    s->list_variants = true;
-    return true;
-  case MAX_ISA:
-    if (!choose("max-isa", optarg, length, isas, &value))
-      return false;
-    s->options.max_isa = (evr_isa)value;
-    return true;
-  case THREADS:
-    if (!read_count("threads", optarg, 1024, &count))
-      return false;
-    s->options.num_threads = (int)count;
-    return true;
-  case REPEAT:
-    if (!read_count("repeat", optarg, 1000000, &count))
-      return false;
-    s->repeat = (int)count;
-    return true;
-  default:
-    return wrong("--help shows the options that there are"); /* getopt has named the culprit */
+    case 'k': return use_named_filter(optarg, s);
+    case 'w':
+    case 'f':
+      snprintf(s->filter_name, sizeof s->filter_name, "own filter");
+      return (option == 'w' ? filter_parse(optarg, &s->filter, error)
+                            : filter_read(optarg, &s->filter, error)) ||
+             wrong("%s", error);
+    case 'b': return read_float("bias", optarg, &s->bias);
+    case 'g':
+    case 'c': s->color = option == 'c'; return true;
+    case PADDING:
+      if (!choose("padding", optarg, length, paddings, &value)) return false;
+      s->padding = (evr_padding_scheme)value;
+      return true;
+    case PAD_MODE:
+      if (!choose("pad-mode", optarg, length, pad_modes, &value)) return false;
+      s->pad_mode = (evr_pad_mode)value;
+      return true;
+    case 'a': return read_activation(optarg, &s->activation);
+    case 'p':
+      if (!choose("pool", optarg, length, pools, &value)) return false;
+      s->pool = (evr_pool_kind)value;
+      return true;
+    case WINDOW: return read_sides("window", optarg, &s->window_height, &s->window_width);
+    case STRIDE: return read_sides("stride", optarg, &s->stride_height, &s->stride_width);
+    case 'o': s->output_directory = optarg; return length > 0 || wrong("--output is empty");
+    case NO_SHEET: s->without_sheet = true; return true;
+    case MATH:
+      if (!choose("math", optarg, length, maths, &value)) return false;
+      s->options.math = (evr_math)value;
+      return true;
+    case VARIANT: s->options.variant = optarg; return true;
+    case LIST_VARIANTS: s->list_variants = true; return true;
+    case MAX_ISA:
+      if (!choose("max-isa", optarg, length, isas, &value)) return false;
+      s->options.max_isa = (evr_isa)value;
+      return true;
+    case THREADS:
+      if (!read_count("threads", optarg, 1024, &count)) return false;
+      s->options.num_threads = (int)count;
+      return true;
+    case REPEAT:
+      if (!read_count("repeat", optarg, 1000000, &count)) return false;
+      s->repeat = (int)count;
+      return true;
+    default:
+      return wrong("--help shows the options that there are"); /* getopt has named the culprit */
   }
 }
 
@@ -358,8 +335,7 @@ parsed settings_parse(int argc, char **argv, settings *s) {
       printf("filter_detect_condense, evrisim %s\n", evr_version());
       return PARSED_DONE;
     }
-    if (!take_option(option, s))
-      return PARSED_WRONG;
+    if (!take_option(option, s)) return PARSED_WRONG;
   }
   if (optind != argc - 1) {
     wrong(optind == argc ? "no picture is given; --help shows how"

@@ -24,15 +24,12 @@ float usual_magnitude(const float *values, int64_t count) {
   float least, greatest;
   value_range(values, count, &least, &greatest);
   float most = fmaxf(-least, greatest);
-  if (!(most > 0.0f) || isinf(most))
-    return 0.0f;
+  if (!(most > 0.0f) || isinf(most)) return 0.0f;
   for (int64_t i = 0; i < count; ++i)
-    if (!isnan(values[i]))
-      ++histogram[(int)(fabsf(values[i]) / most * (BINS - 1))];
+    if (!isnan(values[i])) ++histogram[(int)(fabsf(values[i]) / most * (BINS - 1))];
   int64_t above = 0;
   int bin = BINS - 1;
-  while (bin > 0 && above + histogram[bin] <= count / 200)
-    above += histogram[bin--];
+  while (bin > 0 && above + histogram[bin] <= count / 200) above += histogram[bin--];
   return most * (float)(bin + 1) / BINS;
 }
 
@@ -198,8 +195,7 @@ bool sheet_write(const char *path, const char *headline, const filter *f, const 
   fill(&sheet, 0, 0, sheet.height, sheet.width, paper);
   draw_text(&sheet, MARGIN, MARGIN, "Filter - detect - condense", 4, ink);
   draw_text(&sheet, MARGIN + 56, MARGIN, headline, 3, pale_ink);
-  if (has_grid(f))
-    draw_grid(&sheet, MARGIN, sheet.width - MARGIN, f);
+  if (has_grid(f)) draw_grid(&sheet, MARGIN, sheet.width - MARGIN, f);
   for (int i = 0; i < count; ++i) {
     int64_t top = MARGIN + header + (i / 2) * (height + CAPTION + MARGIN);
     int64_t left = MARGIN + (i % 2) * (box + MARGIN), indent = (box - width) / 2;

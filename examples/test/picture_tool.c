@@ -47,11 +47,9 @@ static void append(void *context, void *bytes, int size) {
 static bool write_file(const char *directory, const char *name, const unsigned char *first,
                        size_t first_size, const unsigned char *second, size_t second_size) {
   char path[4096];
-  if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
-    return false;
+  if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path) return false;
   FILE *stream = fopen(path, "wb");
-  if (!stream)
-    return false;
+  if (!stream) return false;
   bool written = fwrite(first, 1, first_size, stream) == first_size &&
                  fwrite(second, 1, second_size, stream) == second_size;
   return fclose(stream) == 0 && written;
@@ -90,17 +88,15 @@ static bool make_pictures(const char *directory) {
       table.bytes[i + 5] = table.bytes[i + 6] = 255; /* codes of one bit and of two */
   return write_file(directory, "table.jpg", table.bytes, table.size, NULL, 0) &&
          write_file(directory, "upright.jpg", upright.bytes, upright.size, NULL, 0) &&
-         write_file(directory, "cut.jpg", upright.bytes, upright.size - 40, NULL, 0) &&
+         write_file(directory, "cut.jpg", upright.bytes, upright.size - 4, NULL, 0) &&
          write_file(directory, "sideways.jpg", sideways, sizeof sideways, stored.bytes + 2,
                     stored.size - 2) &&
          write_file(directory, "faded.png", alpha.bytes, alpha.size, NULL, 0);
 }
 
 int main(int argc, char **argv) {
-  if (argc == 3 && strcmp(argv[1], "text") == 0)
-    return print_text(argv[2]);
-  if (argc == 3 && strcmp(argv[1], "make") == 0)
-    return make_pictures(argv[2]) ? 0 : 1;
+  if (argc == 3 && strcmp(argv[1], "text") == 0) return print_text(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "make") == 0) return make_pictures(argv[2]) ? 0 : 1;
   fprintf(stderr, "usage: picture_tool text FILE | make DIRECTORY\n");
   return 2;
 }
