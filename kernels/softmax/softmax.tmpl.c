@@ -12,8 +12,8 @@
  * sums that stays in the first cache. */
 #define PIXELS 64
 
-/* Channels up to which NHWC is transposed. */
-#define NARROW 32
+/* Channels up to which NHWC is transposed: where AVX2 breaks even, AVX-512 still gains a sixth. */
+#define NARROW 48
 
 /* Elements that make a task worth handing out. */
 #define ELEMENTS_OF_TASK 8192
