@@ -11,43 +11,38 @@
 typedef struct choice {
   const char *name;
   int value;
-  const char *note;
 } choice;
 
-static const choice activations[] = {
-    {"relu", EVR_RELU, ""},
-    {"identity", EVR_IDENTITY, ""},
-    {"leaky-relu", EVR_LEAKY_RELU, "slope below zero, 0.1 where not given"},
-    {"elu", EVR_ELU, "scale, 1 where not given"},
-    {"sigmoid", EVR_SIGMOID, ""},
-    {"tanh", EVR_TANH, ""},
-    {"scaled-tanh", EVR_SCALED_TANH, ""},
-    {"relu6", EVR_RELU6, ""},
-    {"hard-swish", EVR_HARD_SWISH, ""},
-    {"silu", EVR_SILU, ""},
-    {"gelu", EVR_GELU, ""},
-    {"gelu-tanh", EVR_GELU_TANH, ""},
-    {NULL, 0, NULL}};
+static const choice activations[] = {{"relu", EVR_RELU},
+                                     {"identity", EVR_IDENTITY},
+                                     {"leaky-relu", EVR_LEAKY_RELU},
+                                     {"elu", EVR_ELU},
+                                     {"sigmoid", EVR_SIGMOID},
+                                     {"tanh", EVR_TANH},
+                                     {"scaled-tanh", EVR_SCALED_TANH},
+                                     {"relu6", EVR_RELU6},
+                                     {"hard-swish", EVR_HARD_SWISH},
+                                     {"silu", EVR_SILU},
+                                     {"gelu", EVR_GELU},
+                                     {"gelu-tanh", EVR_GELU_TANH},
+                                     {NULL, 0}};
 
-static const choice pools[] = {{"max", EVR_POOL_MAX, ""},
-                               {"average", EVR_POOL_AVERAGE, ""},
-                               {"min", EVR_POOL_MIN, ""},
-                               {NULL, 0, NULL}};
+static const choice pools[] = {
+    {"max", EVR_POOL_MAX}, {"average", EVR_POOL_AVERAGE}, {"min", EVR_POOL_MIN}, {NULL, 0}};
 
-static const choice paddings[] = {
-    {"same", EVR_SAME_UPPER, ""}, {"valid", EVR_VALID, ""}, {NULL, 0, NULL}};
+static const choice paddings[] = {{"same", EVR_SAME_UPPER}, {"valid", EVR_VALID}, {NULL, 0}};
 
-static const choice pad_modes[] = {{"replicate", EVR_PAD_REPLICATE, ""},
-                                   {"zero", EVR_PAD_ZERO, ""},
-                                   {"reflect", EVR_PAD_REFLECT, ""},
-                                   {NULL, 0, NULL}};
+static const choice pad_modes[] = {{"replicate", EVR_PAD_REPLICATE},
+                                   {"zero", EVR_PAD_ZERO},
+                                   {"reflect", EVR_PAD_REFLECT},
+                                   {NULL, 0}};
 
 static const choice maths[] = {
-    {"exact", EVR_MATH_EXACT, ""}, {"standard", EVR_MATH_STANDARD, ""}, {NULL, 0, NULL}};
+    {"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}, {NULL, 0}};
 
-static const choice isas[] = {{"any", EVR_ISA_ANY, ""},       {"scalar", EVR_ISA_SCALAR, ""},
-                              {"neon", EVR_ISA_NEON, ""},     {"avx2", EVR_ISA_AVX2, ""},
-                              {"avx512", EVR_ISA_AVX512, ""}, {NULL, 0, NULL}};
+static const choice isas[] = {{"any", EVR_ISA_ANY},       {"scalar", EVR_ISA_SCALAR},
+                              {"neon", EVR_ISA_NEON},     {"avx2", EVR_ISA_AVX2},
+                              {"avx512", EVR_ISA_AVX512}, {NULL, 0}};
 
 static const char *choice_name(const choice *choices, int value) {
   for (; choices->name; ++choices)
@@ -177,7 +172,8 @@ static void print_help(void) {
       " (replicate)\n"
       "\n"
       "Detect\n"
-      "  -a, --activation NAME    or NAME:NUMBER for leaky-relu and elu (relu); one of");
+      "  -a, --activation NAME    or NAME:NUMBER for leaky-relu (slope, 0.1) and elu (scale, 1);\n"
+      "                           one of these, the default is relu:");
   fputs("                           ", stdout);
   for (const choice *c = activations; c->name; ++c)
     printf("%s%s",
