@@ -258,6 +258,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "four_loops_to_simd: this machine or build has no %s\n", evr_isa_name(isa));
     return SKIPPED;
   }
+  if (!v->parallel) threads = 1;
   char last_step[64], last_library[64];
   snprintf(last_step, sizeof last_step, "9. %d threads", threads);
   snprintf(last_library, sizeof last_library, "evrisim, %d threads", threads);

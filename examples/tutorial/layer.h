@@ -5,6 +5,7 @@
 #ifndef TUTORIAL_LAYER_H
 #define TUTORIAL_LAYER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { KERNEL = 3, PAD = 1, TAPS = KERNEL * KERNEL };
@@ -31,6 +32,7 @@ step four_loops, channels_inside, im2col_naive, im2col_blocked; /* loops.c */
 /* The steps that are written in vectors (vectors.tmpl.c), once for each instruction set. */
 typedef struct vector_steps {
   int64_t lanes, tile_pixels, tile_channels;
+  bool parallel; /* built with OpenMP; else the step with threads is one without */
   step *one_vector, *register_tile, *cache_blocks, *pixel_pointers, *threads;
   void (*pack)(const layer *l, const float *weights, float *packed);
   float (*multiply_add)(int64_t rounds); /* for the peak: CHAINS * LINKS vectors a round */

@@ -196,6 +196,9 @@ const vector_steps EVR_NAME(vector_steps) = {
     .lanes = EVR_LANES,
     .tile_pixels = PIXELS,
     .tile_channels = TILE_CHANNELS,
+#if defined(_OPENMP)
+    .parallel = true,
+#endif
     .one_vector = one_vector,
     .register_tile = register_tile,
     .cache_blocks = cache_blocks,
