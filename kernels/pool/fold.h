@@ -76,6 +76,12 @@ EVR_INLINE void evr_fold_pair(evr_pool_kind kind, evr_fold *f, vf first, vf seco
   }
 }
 
+/* A maximum or minimum without indices goes on with what later pixels came to. */
+EVR_INLINE void evr_fold_join(evr_pool_kind kind, evr_fold *f, const evr_fold *later) {
+  f->value = evr_fold_extreme(kind, later->value, f->value);
+  f->nan = vm_or(f->nan, later->nan);
+}
+
 /* The value of a maximum or minimum, the sum of an average. */
 EVR_INLINE vf evr_fold_value(evr_pool_kind kind, bool indexed, const evr_fold *f) {
   if (kind == EVR_POOL_AVERAGE || indexed) return f->value;

@@ -27,11 +27,12 @@ typedef struct evr_strip {
   evr_axis vertical, horizontal;
   int64_t pixel; /* floats of one pixel */
   int64_t band_rows;
-  int64_t first, lanes;         /* first output column, and floats of the strip */
-  int64_t start;                /* input column of the first tap of the first output */
-  bool in_place;                /* rows are read where they lie */
-  bool pairs;                   /* so are rows of 2 x 2 / 2 windows */
-  int64_t phases, phase_floats; /* of a copied row: one phase for each remainder */
+  int64_t first, lanes; /* first output column, and floats of the strip */
+  int64_t start;        /* input column of the first tap of the first output */
+  bool in_place;        /* rows are read where they lie */
+  bool pairs;           /* so are rows of 2 x 2 / 2 windows */
+  int64_t phases;       /* of a copied row, one for each remainder */
+  int64_t phase_columns, phase_floats;
   int64_t phase_begin[EVR_STRIP_PHASES], phase_end[EVR_STRIP_PHASES]; /* pixels from the image */
   int64_t tap[EVR_STRIP_TAPS];                 /* where each tap's run begins in its row */
   int32_t column[EVR_STRIP_LANES + EVR_LANES]; /* of each output's first tap, pads included */
@@ -41,7 +42,7 @@ typedef struct evr_strip {
   float divisor[EVR_STRIP_LANES + EVR_LANES];
   int64_t divisor_rows; /* that divisor was made for */
   float inverse;        /* evr_exact_inverse of the one divisor there is, else 0 */
-  float buffer[EVR_STRIP_FLOATS];
+  _Alignas(64) float buffer[EVR_STRIP_FLOATS];
 } evr_strip;
 
 /* The taps of one output row of one plane. */
@@ -50,8 +51,14 @@ typedef struct evr_strip_row {
   int64_t rows, step; /* how many, and floats from one to the next */
   int64_t index;      /* of column 0 of the first row */
   float *y;
+  int64_t y_step; /* floats to the next output row */
   int32_t *indices;
 } evr_strip_row;
+
+/* Phases begin at whole vectors: stores that cross cache lines are slow. */
+EVR_INLINE int64_t evr_strip_phase_floats(int64_t columns, int64_t pixel) {
+  return evr_round_up(columns * pixel, EVR_LANES);
+}
 
 /* Whether strips can serve, and in what shape. */
 EVR_INLINE bool evr_strip_plan(const evr_axis *v, const evr_axis *h, int64_t pixel,
@@ -67,12 +74,12 @@ EVR_INLINE bool evr_strip_plan(const evr_axis *v, const evr_axis *h, int64_t pix
   /* As many rows as leave the strip wide enough. */
   for (int64_t rows = evr_min(out_height, 16); rows > 0; rows /= 2) {
     const int64_t in_rows = (rows - 1) * v->stride + extent;
-    const int64_t columns =
-        evr_min(EVR_STRIP_FLOATS / (in_rows * phases * pixel) - halo, EVR_STRIP_LANES / pixel);
+    const int64_t room = EVR_STRIP_FLOATS / (in_rows * phases) / EVR_LANES * EVR_LANES;
+    const int64_t columns = evr_min(room / pixel - halo, EVR_STRIP_LANES / pixel);
     if (columns < wanted && (rows > 1 || columns < 1)) continue;
     shape->columns = evr_min(columns, out_width);
-    const int64_t room = EVR_STRIP_FLOATS / (phases * pixel * (shape->columns + halo));
-    shape->band_rows = (room - extent) / v->stride + 1;
+    const int64_t row = phases * evr_strip_phase_floats(shape->columns + halo, pixel);
+    shape->band_rows = (EVR_STRIP_FLOATS / row - extent) / v->stride + 1;
     return true;
   }
   return false;
@@ -82,7 +89,7 @@ EVR_INLINE bool evr_strip_plan(const evr_axis *v, const evr_axis *h, int64_t pix
 EVR_INLINE void evr_strip_phases(evr_strip *s) {
   const evr_axis *h = &s->horizontal;
   for (int64_t phase = 0; phase < s->phases; phase++) {
-    const int64_t at = s->start + phase, all = s->phase_floats / s->pixel;
+    const int64_t at = s->start + phase, all = s->phase_columns;
     const int64_t begin = at < 0 ? evr_min(all, evr_ceil_div(-at, h->stride)) : 0;
     const int64_t end = at < h->in ? evr_min(all, evr_ceil_div(h->in - at, h->stride)) : 0;
     s->phase_begin[phase] = begin;
@@ -107,7 +114,8 @@ EVR_INLINE void evr_strip_begin(evr_strip *s, int64_t first, int64_t columns) {
   s->in_place = inside && (h->stride == 1 || columns == 1);
   s->pairs = inside && h->stride == 2 && h->kernel == 2 && h->dilation == 1;
   s->phases = evr_min(h->stride, reach + 1);
-  s->phase_floats = (columns + reach / h->stride) * s->pixel;
+  s->phase_columns = columns + reach / h->stride;
+  s->phase_floats = evr_strip_phase_floats(s->phase_columns, s->pixel);
   evr_strip_phases(s);
   for (int64_t i = 0; i < columns; i++) {
     const evr_taps taps = evr_taps_of(h, first + i);
@@ -124,41 +132,92 @@ EVR_INLINE void evr_strip_begin(evr_strip *s, int64_t first, int64_t columns) {
     for (int64_t i = 0; i < EVR_STRIP_FLOATS; i++) s->buffer[i] = evr_fold_start(kind);
 }
 
-/* Neighbours: the last vector whole by copying some again. */
 EVR_INLINE void evr_copy_run(const float *x, int64_t count, float *y) {
-  if (count < EVR_LANES) {
-    vf_store_n(y, vf_load_n(x, count), count);
-    return;
-  }
-  for (int64_t i = 0; i + EVR_LANES < count; i += EVR_LANES) vf_store(y + i, vf_load(x + i));
-  vf_store(y + count - EVR_LANES, vf_load(x + count - EVR_LANES));
+  int64_t i = 0;
+  for (; i + EVR_LANES <= count; i += EVR_LANES) vf_store(y + i, vf_load(x + i));
+  if (i < count) vf_store_n(y + i, vf_load_n(x + i, count - i), count - i);
 }
 
 /* Floats 0, 2, ... 2 (count - 1), and none beyond are read. */
 EVR_INLINE void evr_copy_every_other(const float *x, int64_t count, float *y) {
-  int64_t i = 0;
-  for (; i + EVR_LANES < count; i += EVR_LANES)
-    vf_store(y + i, vf_even(vf_load(x + 2 * i), vf_load(x + 2 * i + EVR_LANES)));
-  const int64_t left = 2 * (count - i) - 1;
-  const vf low = vf_load_n(x + 2 * i, evr_min(left, EVR_LANES));
-  const vf high = left > EVR_LANES ? vf_load_n(x + 2 * i + EVR_LANES, left - EVR_LANES) : vf_zero();
-  vf_store_n(y + i, vf_even(low, high), count - i);
+  for (int64_t i = 0; i < count; i += EVR_LANES) {
+    const int64_t left = 2 * (count - i) - 1;
+    const vf low = vf_load_n(x + 2 * i, evr_min(left, EVR_LANES));
+    const vf high = left > EVR_LANES
+                        ? vf_load_n(x + 2 * i + EVR_LANES, evr_min(left - EVR_LANES, EVR_LANES))
+                        : vf_zero();
+    vf_store_n(y + i, vf_even(low, high), evr_min(count - i, EVR_LANES));
+  }
 }
 
-/* Copies one row of the image. */
-EVR_INLINE void evr_strip_copy(const evr_strip *s, const float *x, float *to) {
-  const int64_t stride = s->horizontal.stride;
-  for (int64_t phase = 0; phase < s->phases; phase++, to += s->phase_floats) {
-    const int64_t begin = s->phase_begin[phase], count = s->phase_end[phase] - begin;
-    if (count == 0) continue;
-    const float *from = x + (s->start + phase + begin * stride) * s->pixel;
-    if (stride == 1)
-      evr_copy_run(from, count * s->pixel, to + begin * s->pixel);
-    else if (stride == 2)
-      evr_copy_every_other(from, count, to + begin);
-    else
-      for (int64_t i = 0; i < count; i++) to[begin + i] = from[i * stride];
+/* Floats 0, 2, ... to even and 1, 3, ... to odd, count of each; and the last of evens, if there is
+ * one more of them. */
+EVR_INLINE void evr_copy_pairs(const float *x, int64_t count, int64_t evens, float *even,
+                               float *odd) {
+  int64_t i = 0;
+  for (; i + EVR_LANES <= count; i += EVR_LANES) {
+    const vf low = vf_load(x + 2 * i), high = vf_load(x + 2 * i + EVR_LANES);
+    vf_store(even + i, vf_even(low, high));
+    vf_store(odd + i, vf_odd(low, high));
   }
+  if (i == evens) return;
+  const int64_t left = count - i + evens - i; /* floats */
+  const vf low = vf_load_n(x + 2 * i, evr_min(left, EVR_LANES));
+  const vf high = left > EVR_LANES ? vf_load_n(x + 2 * i + EVR_LANES, left - EVR_LANES) : vf_zero();
+  vf_store_n(even + i, vf_even(low, high), evens - i);
+  vf_store_n(odd + i, vf_odd(low, high), count - i);
+}
+
+/* What is copied of all rows of a plane. The fields of a strip are read before any vector is stored
+ * to its buffer: afterwards the compiler would have to read them again. */
+typedef struct evr_strip_copies {
+  const float *x; /* the first row */
+  int64_t rows, x_step;
+  float *to;
+  int64_t to_step;
+} evr_strip_copies;
+
+/* Both phases of stride 2. */
+EVR_INLINE void evr_strip_copy_two(const evr_strip *s, const evr_strip_copies *c) {
+  /* Which phase has the first pixel of the image, and which the second. */
+  const int first = s->start + 2 * s->phase_begin[0] > s->start + 1 + 2 * s->phase_begin[1];
+  const int64_t evens = s->phase_end[first] - s->phase_begin[first];
+  const int64_t odds = s->phase_end[1 - first] - s->phase_begin[1 - first];
+  if (evens == 0) return; /* then there are no odds either: they begin one pixel later */
+  const int64_t even = first * s->phase_floats + s->phase_begin[first];
+  const int64_t odd = (1 - first) * s->phase_floats + s->phase_begin[1 - first];
+  const float *x = c->x + s->start + first + 2 * s->phase_begin[first];
+  for (int64_t row = 0; row < c->rows; row++) {
+    float *to = c->to + row * c->to_step;
+    evr_copy_pairs(x + row * c->x_step, odds, evens, to + even, to + odd);
+  }
+}
+
+/* One phase of any stride. */
+EVR_INLINE void evr_strip_copy_phase(const evr_strip *s, const evr_strip_copies *c, int64_t phase) {
+  const int64_t stride = s->horizontal.stride;
+  const int64_t begin = s->phase_begin[phase], count = s->phase_end[phase] - begin;
+  if (count == 0) return;
+  const int64_t floats = count * s->pixel;
+  const float *x = c->x + (s->start + phase + begin * stride) * s->pixel;
+  float *first = c->to + phase * s->phase_floats + begin * s->pixel;
+  for (int64_t row = 0; row < c->rows; row++) {
+    const float *from = x + row * c->x_step;
+    float *to = first + row * c->to_step;
+    if (stride == 1)
+      evr_copy_run(from, floats, to);
+    else if (stride == 2)
+      evr_copy_every_other(from, count, to);
+    else
+      for (int64_t i = 0; i < count; i++) to[i] = from[i * stride];
+  }
+}
+
+EVR_INLINE void evr_strip_copy(const evr_strip *s, const evr_strip_copies *c) {
+  if (s->horizontal.stride == 2 && s->phases == 2)
+    evr_strip_copy_two(s, c);
+  else
+    for (int64_t phase = 0; phase < s->phases; phase++) evr_strip_copy_phase(s, c, phase);
 }
 
 /* See evr_fold_begin: -1 where no tap is on the image. */
@@ -207,16 +266,67 @@ EVR_INLINE evr_fold evr_strip_pairs(evr_pool_kind kind, const evr_strip_row *r, 
   return f;
 }
 
+EVR_INLINE vf evr_strip_value(evr_pool_kind kind, bool indexed, const evr_strip *s,
+                              const evr_fold *f, int64_t at) {
+  const vf value = evr_fold_value(kind, indexed, f);
+  if (kind != EVR_POOL_AVERAGE) return value;
+  return s->inverse != 0.0f ? vf_mul(value, vf_set1(s->inverse))
+                            : vf_div(value, vf_load(s->divisor + at));
+}
+
+/* Output rows done together where the next window begins one row further on, and so has most rows
+ * in common. */
+#define EVR_STRIP_TOGETHER 4
+
+/* That many whole windows of 3 x 3. */
+EVR_INLINE void evr_strip_threes(evr_pool_kind kind, const evr_strip *s, const evr_strip_row *r,
+                                 int64_t at, int64_t lanes) {
+  evr_fold f[EVR_STRIP_TOGETHER];
+  EVR_UNROLL
+  for (int w = 0; w < EVR_STRIP_TOGETHER; w++) f[w] = evr_fold_begin(kind, vi_set1(-1));
+  EVR_UNROLL
+  for (int i = 0; i < EVR_STRIP_TOGETHER + 2; i++) {
+    const float *x = r->x + i * r->step + at;
+    const vf a = vf_once(evr_load_lanes(x + s->tap[0], lanes));
+    const vf b = vf_once(evr_load_lanes(x + s->tap[1], lanes));
+    const vf c = vf_once(evr_load_lanes(x + s->tap[2], lanes));
+    evr_fold row = evr_fold_begin(kind, vi_set1(-1));
+    if (kind != EVR_POOL_AVERAGE) {
+      evr_fold_pair(kind, &row, a, b);
+      evr_fold_pixel(kind, false, &row, c, vi_set1(-1));
+    }
+    EVR_UNROLL
+    for (int w = 0; w < EVR_STRIP_TOGETHER; w++) {
+      if (i < w || i > w + 2) continue;
+      if (kind == EVR_POOL_AVERAGE)
+        f[w].value = vf_add(vf_add(vf_add(f[w].value, a), b), c);
+      else
+        evr_fold_join(kind, &f[w], &row);
+    }
+  }
+  EVR_UNROLL
+  for (int w = 0; w < EVR_STRIP_TOGETHER; w++)
+    evr_store_lanes(r->y + w * r->y_step + at, evr_strip_value(kind, false, s, &f[w], at), lanes);
+}
+
+/* All lanes of those output rows; at the end as in evr_strip_all_lanes. */
+EVR_INLINE void evr_strip_all_threes(evr_pool_kind kind, const evr_strip *s,
+                                     const evr_strip_row *r) {
+  int64_t at = 0;
+  for (; at + EVR_LANES <= s->lanes; at += EVR_LANES) evr_strip_threes(kind, s, r, at, EVR_LANES);
+  if (at == s->lanes) return;
+  if (at > 0)
+    evr_strip_threes(kind, s, r, s->lanes - EVR_LANES, EVR_LANES);
+  else
+    evr_strip_threes(kind, s, r, 0, s->lanes);
+}
+
 EVR_INLINE void evr_strip_lanes(evr_pool_kind kind, bool indexed, bool pairs, const evr_strip *s,
                                 const evr_strip_row *r, int64_t rows, int64_t taps, int64_t at,
                                 int64_t lanes) {
   const evr_fold f = pairs ? evr_strip_pairs(kind, r, rows, at, lanes)
                            : evr_strip_taps(kind, indexed, s, r, rows, taps, at, lanes);
-  vf value = evr_fold_value(kind, indexed, &f);
-  if (kind == EVR_POOL_AVERAGE)
-    value = s->inverse != 0.0f ? vf_mul(value, vf_set1(s->inverse))
-                               : vf_div(value, vf_load(s->divisor + at));
-  evr_store_lanes(r->y + at, value, lanes);
+  evr_store_lanes(r->y + at, evr_strip_value(kind, indexed, s, &f, at), lanes);
   if (indexed) evr_store_index_lanes(r->indices + at, f.index, lanes);
 }
 
@@ -270,10 +380,18 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
   const bool pairs = s->pairs && !indexed, in_place = s->in_place || pairs;
   const int64_t from = evr_max(0, begin * v->stride - v->before);
   const int64_t last = (end - 1) * v->stride - v->before + (v->kernel - 1) * v->dilation;
-  if (!in_place)
-    for (int64_t ih = from; ih <= evr_min(last, v->in - 1); ih++)
-      evr_strip_copy(s, x + ih * image_row, s->buffer + (ih - from) * copied_row);
-  for (int64_t oh = begin; oh < end; oh++) {
+  if (!in_place) {
+    const evr_strip_copies copies = {.x = x + from * image_row,
+                                     .rows = evr_min(last + 1, v->in) - from,
+                                     .x_step = image_row,
+                                     .to = s->buffer,
+                                     .to_step = copied_row};
+    evr_strip_copy(s, &copies);
+  }
+  const bool threes = !indexed && v->kernel == 3 && s->horizontal.kernel == 3 && v->stride == 1 &&
+                      v->dilation == 1 && s->horizontal.stride == 1;
+  const int64_t whole = evr_min(end, v->inside_end); /* windows before have all their rows */
+  for (int64_t oh = begin; oh < end;) {
     const evr_taps rows = evr_taps_of(v, oh);
     if (kind == EVR_POOL_AVERAGE) evr_strip_divisors(s, rows.counted);
     const int64_t ih = rows.start + rows.first * v->dilation;
@@ -282,6 +400,7 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
                        .step = v->dilation * (in_place ? image_row : copied_row),
                        .index = ih * s->horizontal.in,
                        .y = y + out,
+                       .y_step = s->problem->sizes.out_width * s->pixel,
                        .indices = indexed ? indices + out : NULL};
     if (r.rows == 0)
       r.x = x;
@@ -289,7 +408,13 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
       r.x = x + ih * image_row + s->start * s->pixel;
     else
       r.x = s->buffer + (ih - from) * copied_row;
-    evr_strip_condense(kind, indexed, pairs, s, &r);
+    if (threes && oh >= v->inside_first && oh + EVR_STRIP_TOGETHER <= whole) {
+      evr_strip_all_threes(kind, s, &r);
+      oh += EVR_STRIP_TOGETHER;
+    } else {
+      evr_strip_condense(kind, indexed, pairs, s, &r);
+      oh++;
+    }
   }
 }
 

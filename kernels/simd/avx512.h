@@ -53,9 +53,10 @@ EVR_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 EVR_INLINE vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 EVR_INLINE vm vf_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 EVR_INLINE vm vf_unordered(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
-EVR_INLINE vm vm_and(vm a, vm b) { return (vm)(a & b); }
-EVR_INLINE vm vm_or(vm a, vm b) { return (vm)(a | b); }
-EVR_INLINE vm vm_andnot(vm a, vm b) { return (vm)(a & ~b); } /* a and not b */
+/* By name: for the operators, gcc goes through general registers. */
+EVR_INLINE vm vm_and(vm a, vm b) { return _kand_mask16(a, b); }
+EVR_INLINE vm vm_or(vm a, vm b) { return _kor_mask16(a, b); }
+EVR_INLINE vm vm_andnot(vm a, vm b) { return _kandn_mask16(b, a); } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return a != 0; }
 EVR_INLINE vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 EVR_INLINE vi vi_select(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
