@@ -8,6 +8,7 @@
 #include "conv/band.h"
 #include "conv/direct.h"
 #include "conv/direct_tile.h"
+#include "conv/pace.h"
 #include "core/checked.h"
 #include "core/cpu.h"
 #include "core/memory.h"
@@ -316,10 +317,6 @@ static void forward(const void *problem, const void *call) {
                    p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
 }
 
-/* Multiply-adds a nanosecond. A little less for a wide vector, so that channels that fill half of one
- * go to narrower ones: where the wide ones run at half rate that is a gain, elsewhere it is none. */
-#define PACE (EVR_LANES == 1 ? 0.3 : EVR_LANES == 16 ? 3.4 * EVR_LANES : 3.5 * EVR_LANES)
-
 /* Whole vectors are computed, filled or not; every run of a pixel costs its pointer. */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
@@ -327,7 +324,7 @@ static double cost(const void *problem) {
   const blocking b = make_blocking(p);
   const double sums = (double)p->sizes.y_count / (double)p->group_out;
   const double terms = sums * (double)p->depth * (double)(b.vectors * EVR_LANES);
-  return terms / PACE + sums * (double)(b.shape.runs * b.blocks) * 0.3 + 200.0;
+  return terms / EVR_PACE + sums * (double)(b.shape.runs * b.blocks) * 0.3 + 200.0;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {

@@ -6,6 +6,7 @@
  * into a buffer that stays in the caches while all output channels pass over it. */
 #include "conv/direct.h"
 #include "conv/gather.h"
+#include "conv/pace.h"
 #include "conv/weights.h"
 #include "core/cpu.h"
 #include "gemm/tile.h"
@@ -162,6 +163,6 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double filled = (double)pixels / (double)evr_round_up(pixels, EVR_LANES);
   const double gathered =
       (double)(p->desc.batch * p->desc.groups * pixels) * (double)p->depth;
-  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 3.5 * EVR_LANES) + 0.08 * gathered +
+  return p->multiplies / filled / EVR_PACE + 0.08 * gathered +
          200.0;
 }

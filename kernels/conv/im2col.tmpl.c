@@ -7,6 +7,7 @@
  * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there the
  * image is the matrix. */
 #include "conv/gather.h"
+#include "conv/pace.h"
 #include "conv/weights.h"
 
 /* Floats of a band's matrix to aim at, so that it stays in the second level cache. */
@@ -204,19 +205,23 @@ static void forward(const void *problem, const void *call) {
                    p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
 }
 
-/* Multiply-adds at a pace of about three vectors a nanosecond, with the lanes that stay empty, and
- * for each float of the matrix its way there and back. */
+/* Where packed weights exceed this, each pass over the pixels brings them in anew. */
+#define WEIGHTS_STAY (1024 * 1024)
+
+/* The product, with the lanes that stay empty, and for each float of the matrix its way there and
+ * back. */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   const blocking b = make_blocking(p);
-  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
-  const int64_t lanes = p->desc.layout == EVR_NCHW ? pixels : p->group_out;
+  const bool nchw = p->desc.layout == EVR_NCHW;
+  const double pixels = (double)(p->sizes.conv_height * p->sizes.conv_width);
+  const int64_t lanes = nchw ? p->sizes.conv_height * p->sizes.conv_width : p->group_out;
   const double filled = (double)lanes / (double)evr_round_up(lanes, EVR_LANES);
-  const double copied = b.copies || p->desc.layout == EVR_NCHW
-                            ? (double)(p->desc.batch * p->desc.groups * pixels) *
-                                  (double)p->depth * (b.copies ? 0.3 : 0.1)
-                            : 0.0;
-  return p->multiplies / filled / (EVR_LANES == 1 ? 0.3 : 3.0 * EVR_LANES) + copied + 300.0;
+  const double windows = (double)(p->desc.batch * p->desc.groups) * pixels * (double)p->depth;
+  const double copying = b.copies ? 0.3 * windows : nchw ? 0.1 * windows : 0.0;
+  const double weights = 4.0 * (double)p->depth * (double)p->group_out;
+  return p->multiplies / filled / EVR_PACE * (weights > WEIGHTS_STAY ? 1.05 : 1.0) + copying +
+         300.0;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {
