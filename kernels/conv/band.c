@@ -219,14 +219,13 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
   const float **out = l->pointers;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
     l->run_weights[kh] = kh * l->shape->run_length;
-    const float *in = copy + kh * d->dilation_height * pitch;
-    int64_t ow = first % width;
-    for (int64_t left = pixels; left > 0; ow = 0) {
+    int64_t ow = first % width, row = kh * d->dilation_height;
+    for (int64_t left = pixels; left > 0; ow = 0, row += d->stride_height) {
       const int64_t count = evr_min(width - ow, left);
+      const float *in = copy + row * pitch;
       for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
       out += count;
       left -= count;
-      in += d->stride_height * pitch;
     }
   }
 }

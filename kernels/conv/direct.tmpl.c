@@ -64,7 +64,8 @@ static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64
   const int64_t pixels = height * width;
   const double read_bytes = (double)p->sizes.x_count * sizeof(float) /
                             (double)(p->desc.batch * p->desc.groups * pixels);
-  const int64_t fits = evr_max((int64_t)((double)l2_bytes() / 2 / read_bytes), 96);
+  const int64_t fits =
+      evr_max((int64_t)fmin((double)l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
   const int64_t most =
       evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b->shape.runs), 8);
   const int64_t bands =

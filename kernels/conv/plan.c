@@ -73,7 +73,7 @@ static evr_status choose_pool(const trio *t, const evr_settings *settings,
   *chosen = NULL;
   if (!t->pooled) return EVR_OK;
   evr_settings lenient = *settings;
-  lenient.variant_is_option = false;
+  lenient.variant_may_be_missing = true;
   return evr_choose(EVR_OP_POOL2D, &lenient, &t->pool, NULL, chosen);
 }
 
@@ -88,8 +88,10 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
-  const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t.conv) : 0;
-  const size_t scratch = kernel->workspace_size != NULL ? kernel->workspace_size(&t.conv) : 0;
+  /* In whole lines, as one begins where the other ends. */
+  const size_t packed = kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
+  const size_t scratch =
+      kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(&t.conv)) : 0;
   const size_t map = t.pooled ? evr_size_floats(t.conv.sizes.y_count) : 0;
   const size_t workspace = evr_size_sum(evr_size_sum(packed, scratch), map);
   if (evr_size_sum(workspace, 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)

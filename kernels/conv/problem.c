@@ -83,6 +83,12 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   s->out_height = s->conv_height;
   s->out_width = s->conv_width;
   s->bias_count = d->out_channels;
+  /* A stride that is never taken, or a dilation between no taps, may be any number; kernels multiply
+   * with them. */
+  if (s->conv_height == 1) problem->desc.stride_height = 1;
+  if (s->conv_width == 1) problem->desc.stride_width = 1;
+  if (d->kernel_height == 1) problem->desc.dilation_height = 1;
+  if (d->kernel_width == 1) problem->desc.dilation_width = 1;
   EVR_TRY(count("x", d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
   EVR_TRY(count("the weights", d->kernel_height, d->kernel_width, problem->group_in,
                 d->out_channels, &s->weights_count));

@@ -9,7 +9,8 @@
 typedef struct evr_conv2d_problem {
   evr_problem common;
   evr_conv2d_desc desc;  /* pool.kind is EVR_POOL_NONE: the plan runs the pooling;
-                            layout may be the other one where both are the same */
+                            layout may be the other one where both are the same, and
+                            a stride or dilation that has no effect is 1 */
   evr_conv2d_sizes sizes;
   int64_t group_in;      /* input channels of a group */
   int64_t group_out;     /* output channels of a group */

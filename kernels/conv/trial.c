@@ -11,11 +11,12 @@ static void describe(const void *problem, char *text, size_t size) {
            "batch %" PRId64 " groups %" PRId64 " in %" PRId64 "x%" PRId64 "x%" PRId64
            " out %" PRId64 " kernel %" PRId64 "x%" PRId64 " stride %" PRId64 "x%" PRId64
            " dilation %" PRId64 "x%" PRId64 " pads %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
-           " mode %d %s activation %d",
+           " mode %d %s %s activation %d",
            d->batch, d->groups, d->in_channels, d->in_height, d->in_width, d->out_channels,
            d->kernel_height, d->kernel_width, d->stride_height, d->stride_width,
            d->dilation_height, d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left,
            d->pad_right, (int)d->pad_mode, d->layout == EVR_NHWC ? "NHWC" : "NCHW",
+           d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW",
            (int)d->activation.kind);
 }
 

@@ -20,13 +20,20 @@ static inline bool evr_sum(int64_t a, int64_t b, int64_t *result) {
   return true;
 }
 
-/* The product of four positive sizes as a count of floats, small enough that its bytes, and
- * differences of pointers into it, fit too. */
+/* More floats than any machine has, and so few that their bytes, differences of pointers into them,
+ * and small multiples fit into an integer as well. */
+#if PTRDIFF_MAX > INT32_MAX
+#define EVR_MOST_FLOATS ((int64_t)1 << 53)
+#else
+#define EVR_MOST_FLOATS ((int64_t)(PTRDIFF_MAX / (ptrdiff_t)sizeof(float)))
+#endif
+
+/* The product of four positive sizes as a count of floats, at most EVR_MOST_FLOATS. */
 static inline bool evr_count_floats(int64_t a, int64_t b, int64_t c, int64_t d, int64_t *count) {
   int64_t product = 1;
   if (!evr_multiply(a, b, &product) || !evr_multiply(product, c, &product) ||
       !evr_multiply(product, d, &product) ||
-      product > (int64_t)(PTRDIFF_MAX / (ptrdiff_t)sizeof(float)))
+      product > EVR_MOST_FLOATS)
     return false;
   *count = product;
   return true;

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/check.h"
 #include "core/checked.h"
@@ -200,30 +202,36 @@ static bool write_table(const table *t, FILE *file) {
   return good;
 }
 
+/* Writes the table to a file that must not exist yet and gives it its name. */
+static bool write_file(const table *t, const char *beside, const char *path) {
+  FILE *file = fopen(beside, "wx");
+  if (file == NULL) return false;
+  bool good = write_table(t, file);
+  good = fclose(file) == 0 && good;
+  good = good && rename(beside, path) == 0;
+  if (!good) {
+    const int error = errno;
+    remove(beside);
+    errno = error;
+  }
+  return good;
+}
+
 evr_status evr_choices_save(const evr_choices *choices, const char *path) {
   EVR_TRY(evr_check_pointer("choices", choices));
   EVR_TRY(evr_check_pointer("path", path));
-  const size_t length = strlen(path);
-  char *beside = evr_allocate(&choices->allocator, length + sizeof ".new");
+  /* Several sets, threads and processes may save to one path at a time. */
+  static atomic_uint saves;
+  const size_t size = strlen(path) + 48;
+  char *beside = evr_allocate(&choices->allocator, size);
   if (beside == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a file name",
-                    length + sizeof ".new");
-  memcpy(beside, path, length);
-  memcpy(beside + length, ".new", sizeof ".new");
-  FILE *file = fopen(beside, "w");
-  bool good = file != NULL;
-  if (good) {
-    lock(choices);
-    good = write_table(&choices->table, file);
-    unlock(choices);
-    good = fclose(file) == 0 && good;
-    good = good && rename(beside, path) == 0;
-  }
-  evr_status status = EVR_OK;
-  if (!good) {
-    status = evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", path, strerror(errno));
-    if (file != NULL) remove(beside);
-  }
+    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a file name", size);
+  snprintf(beside, size, "%s.%ld-%u.new", path, (long)getpid(), atomic_fetch_add(&saves, 1));
+  lock(choices);
+  const bool good = write_file(&choices->table, beside, path);
+  unlock(choices);
   evr_release(&choices->allocator, beside);
-  return status;
+  return good ? EVR_OK
+              : evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", path,
+                         strerror(errno));
 }

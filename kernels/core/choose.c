@@ -59,6 +59,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   }
   settings->variant = o->variant;
   settings->variant_is_option = o->variant != NULL;
+  settings->variant_may_be_missing = o->variant == NULL;
   if (o->variant == NULL && environment.variant[0] != '\0') {
     memcpy(settings->environment_variant, environment.variant, sizeof environment.variant);
     settings->variant = settings->environment_variant;
@@ -114,7 +115,7 @@ static evr_status check_forced(evr_operation operation, const evr_settings *sett
       *forced = settings->variant;
       return EVR_OK;
     }
-  if (!settings->variant_is_option) return EVR_OK;
+  if (settings->variant_may_be_missing) return EVR_OK;
   return evr_fail(EVR_UNKNOWN_NAME, "options.variant is \"%.60s\"; %s has no variant of that name",
                   settings->variant, evr_operation_name(operation));
 }

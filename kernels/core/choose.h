@@ -12,6 +12,7 @@ typedef struct evr_settings {
   const char *isa_limit;  /* who set max_isa, for sentences */
   const char *variant;    /* forced name or family, or NULL */
   bool variant_is_option; /* forced by the caller rather than the environment */
+  bool variant_may_be_missing; /* an operation without a variant of that name chooses freely */
   int threads;            /* at least 1 */
   evr_allocator allocator;
   evr_thread_pool pool;

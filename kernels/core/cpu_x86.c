@@ -31,7 +31,7 @@ static void copy_model(char model[64]) {
 static void find_caches(evr_cpu_info *cpu) {
   const unsigned leaves[] = {4, 0x8000001du};
   for (int i = 0; i < 2; i++)
-    for (unsigned index = 0;; index++) {
+    for (unsigned index = 0; index < 16; index++) { /* some hypervisors never say the end */
       unsigned a = 0, b = 0, c = 0, d = 0;
       if (!__get_cpuid_count(leaves[i], index, &a, &b, &c, &d)) break;
       const unsigned type = a & 31, level = a >> 5 & 7; /* type 1: data, 2: code, 3: both */

@@ -55,7 +55,7 @@ static evr_status count_windows(const evr_window_names *names, const evr_window 
   }
   *windows = evr_ceil_div(slack, window->stride) + 1;
   /* As PyTorch: a last window that starts in the padding behind the image is dropped. */
-  if ((*windows - 1) * window->stride >= window->in + window->before) --*windows;
+  if (*windows - 1 > (window->in + window->before - 1) / window->stride) --*windows;
   return EVR_OK;
 }
 
