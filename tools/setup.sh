@@ -17,6 +17,9 @@ packages_test=(check libcjson-dev libstb-dev cmake/cmake binutils)
 packages_bench=(g++/g++ libbenchmark-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
   libpthreadpool-dev libopenblas-dev)
 
+# Options of the two commands' build: what an automatic choice would leave out silently is demanded.
+whole_build=(-Dbench=enabled -Dexamples=enabled)
+
 # The last thing that a user reads when something goes wrong: one line on stderr.
 die() {
   echo "$program: $*" >&2
