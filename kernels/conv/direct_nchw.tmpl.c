@@ -18,12 +18,20 @@
  * read, and they share half of L2. */
 #define PANELS 16
 
+/* Floats of a cache line. */
+#define LINE 16
+
+/* With fewer input channels than this the panels of a task are gathered side by side, as finding
+ * where the pixels of a tap are would else take longer than copying them. */
+#define WIDE_BELOW 8
+
 typedef struct blocking {
   int64_t depth;              /* steps of a block */
   int64_t vectors, panels;    /* of an output plane */
   int64_t group, tasks;       /* panels of a task, tasks of an image and stretch */
+  bool wide;                  /* the panels of a task share rows of its buffer */
   int64_t stretch, stretches; /* output channels of a task, tasks of a group */
-  size_t slot_bytes;
+  size_t buffer_bytes, slot_bytes;
 } blocking;
 
 /* Panels differ by at most one vector, the wider ones first. */
@@ -49,7 +57,11 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t pieces = evr_ceil_div(wanted, b.tasks);
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
-  b.slot_bytes = evr_size_floats((b.group * b.depth * EVR_GEMM_COLUMNS) + EVR_LANES);
+  b.wide = p->group_in < WIDE_BELOW;
+  /* A copied segment may end in whole vectors, and rows of a power of 2 keep a line apart. */
+  const int64_t pixels = b.group * EVR_GEMM_COLUMNS;
+  b.buffer_bytes = evr_size_floats((pixels + LINE) * b.depth + EVR_LANES);
+  b.slot_bytes = b.buffer_bytes + (size_t)(pixels + LINE) * sizeof(evr_segment);
   return b;
 }
 
@@ -75,16 +87,15 @@ typedef struct job {
 /* A panel of pixels and the block of the depth in its buffer. */
 typedef struct panel {
   int64_t pixel, pixels;
-  int64_t width; /* pixels, in whole vectors */
+  int64_t width; /* of the buffer: at least pixels in whole vectors */
   float *buffer; /* [step][width] */
 } panel;
 
 /* Fills the buffer with steps k to k + depth of x, the planes of one image and group. */
 static void gather(const evr_conv2d_problem *p, const panel *s, const float *x, int64_t k,
-                   int64_t depth) {
+                   int64_t depth, evr_segment *segments) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t plane = d->in_height * d->in_width, end = k + depth;
-  evr_segment segments[EVR_GEMM_COLUMNS + 1];
   float *to = s->buffer;
   while (k < end) {
     const int64_t tap = k / p->group_in;
@@ -112,15 +123,20 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
   const float *x = j->call->x + (image * d->in_channels + group * p->group_in) *
                                     (d->in_height * d->in_width);
-  float *buffer = (float *)(void *)((char *)j->call->workspace + (size_t)slot * b->slot_bytes);
+  char *slot_memory = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
+  float *buffer = (float *)(void *)slot_memory;
+  evr_segment *segments = (evr_segment *)(void *)(slot_memory + b->buffer_bytes);
 
   panel panels[PANELS];
   const int64_t count = evr_min(b->group, b->panels - first_panel);
+  const int64_t first = first_vector(b, first_panel) * EVR_LANES;
+  const int64_t end = first_vector(b, first_panel + count) * EVR_LANES;
+  const panel all = {first, evr_min(end, out_plane) - first, end - first + LINE, buffer};
   for (int64_t i = 0; i < count; i++) {
     const int64_t from = first_vector(b, first_panel + i) * EVR_LANES;
     const int64_t to = first_vector(b, first_panel + i + 1) * EVR_LANES;
-    panels[i] = (panel){from, evr_min(to, out_plane) - from, to - from,
-                        buffer + i * b->depth * EVR_GEMM_COLUMNS};
+    panels[i] = (panel){from, evr_min(to, out_plane) - from, b->wide ? all.width : to - from,
+                        buffer + (b->wide ? from - first : i * b->depth * EVR_GEMM_COLUMNS)};
   }
 
   const float *weights = evr_conv2d_packed_group(p, j->call->packed, group);
@@ -130,7 +146,10 @@ static void run_task(void *argument, int64_t task, int slot) {
     tile.depth = evr_min(b->depth, p->depth - k);
     tile.first = k == 0;
     tile.last = k + tile.depth == p->depth;
-    for (int64_t i = 0; i < count; i++) gather(p, &panels[i], x, k, tile.depth);
+    if (b->wide)
+      gather(p, &all, x, k, tile.depth, segments);
+    else
+      for (int64_t i = 0; i < count; i++) gather(p, &panels[i], x, k, tile.depth, segments);
     for (int64_t c = stretch * b->stretch; c < channels_end; c += EVR_GEMM_ROWS) {
       const int64_t channel = group * p->group_out + c;
       tile.a = weights + c * p->depth + k * EVR_GEMM_ROWS;
@@ -156,13 +175,29 @@ void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                    p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches, run_task, &j);
 }
 
-/* Multiply-adds at a pace of three and a half vectors a nanosecond, with the lanes that stay empty,
- * and gathering. */
+/* In cycles: one for each vector of multiply-adds (a fused multiply-add in plain C is a call, which
+ * takes a dozen), at least four for a step of a tile, as that is how long a sum takes to be ready for
+ * the next; then what tiles cost beside that, finding segments for each tap, and copying them. */
 double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
-  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
-  const double filled = (double)pixels / (double)evr_round_up(pixels, EVR_LANES);
-  const double gathered =
-      (double)(p->desc.batch * p->desc.groups * pixels) * (double)p->depth;
-  return p->multiplies / filled / EVR_PACE + 0.08 * gathered +
-         200.0;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking b = make_blocking(p);
+  const double panels = (double)b.panels, depth = (double)p->depth;
+  const double vectors = (double)b.vectors / panels;
+  const double full_tiles = (double)(p->group_out / EVR_GEMM_ROWS);
+  const double short_tile = (double)(p->group_out % EVR_GEMM_ROWS) * vectors;
+  const double tile_cycles = full_tiles * EVR_GEMM_ROWS * vectors +
+                             (short_tile > 0.0 && short_tile < 4.0 ? 4.0 : short_tile);
+  const double multiplies = depth * tile_cycles * (EVR_LANES == 1 ? 3.5 / EVR_PACE : 1.0);
+  const double blocks = (double)evr_ceil_div(p->depth, b.depth);
+  const double tiles = 40.0 * (full_tiles + 1.0) * blocks;
+  const bool padded = d->pad_left > 0 || d->pad_right > 0;
+  const double rows =
+      vectors * EVR_LANES / (double)p->sizes.conv_width + (b.wide ? 1.0 : 2.0);
+  const double segments = rows * (padded ? 2.0 : 1.0);
+  const double taps = (double)(d->kernel_height * d->kernel_width) + blocks;
+  const double finding = taps * (b.wide ? 6.0 * segments : 20.0 + 6.0 * segments);
+  const double gathering = finding + depth * (2.0 * vectors + 2.0 * segments);
+  const double cycles =
+      (double)(d->batch * d->groups) * panels * (multiplies + tiles + gathering);
+  return cycles / 3.5 + 200.0;
 }
