@@ -23,7 +23,7 @@
 
 /* With fewer input channels than this the panels of a task are gathered side by side, as finding
  * where the pixels of a tap are would else take longer than copying them. */
-#define WIDE_BELOW 8
+#define WIDE_BELOW 17
 
 typedef struct blocking {
   int64_t depth;              /* steps of a block */
@@ -57,7 +57,7 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t pieces = evr_ceil_div(wanted, b.tasks);
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
-  b.wide = p->group_in < WIDE_BELOW;
+  b.wide = p->group_in < WIDE_BELOW && b.group > 1;
   /* A copied segment may end in whole vectors, and rows of a power of 2 keep a line apart. */
   const int64_t pixels = b.group * EVR_GEMM_COLUMNS;
   b.buffer_bytes = evr_size_floats((pixels + LINE) * b.depth + EVR_LANES);

@@ -6,6 +6,7 @@
  *
  * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there the
  * image is the matrix. */
+#include "conv/direct.h"
 #include "conv/gather.h"
 #include "conv/pace.h"
 #include "conv/weights.h"
@@ -208,17 +209,18 @@ static void forward(const void *problem, const void *call) {
 /* Where packed weights exceed this, each pass over the pixels brings them in anew. */
 #define WEIGHTS_STAY (1024 * 1024)
 
-/* The product, with the lanes that stay empty, and for each float of the matrix its way there and
- * back. */
+/* NHWC: the product, with the lanes that stay empty, and for each float of the matrix its way there
+ * and back. NCHW: what direct convolution does, and the same product out of a matrix that is made
+ * first. */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
-  const blocking b = make_blocking(p);
-  const bool nchw = p->desc.layout == EVR_NCHW;
-  const double pixels = (double)(p->sizes.conv_height * p->sizes.conv_width);
-  const int64_t lanes = nchw ? p->sizes.conv_height * p->sizes.conv_width : p->group_out;
-  const double filled = (double)lanes / (double)evr_round_up(lanes, EVR_LANES);
-  const double windows = (double)(p->desc.batch * p->desc.groups) * pixels * (double)p->depth;
-  const double copying = b.copies ? 0.3 * windows : nchw ? 0.1 * windows : 0.0;
+  const double pixels = (double)p->desc.batch * (double)p->desc.groups *
+                        (double)p->sizes.conv_height * (double)p->sizes.conv_width;
+  const double windows = pixels * (double)p->depth;
+  const double copying = make_blocking(p).copies ? 0.3 * windows : 0.0;
+  if (p->desc.layout == EVR_NCHW)
+    return EVR_NAME(evr_conv2d_direct_nchw_cost)(p) + copying + 0.02 * windows + 100.0;
+  const double filled = (double)p->group_out / (double)evr_round_up(p->group_out, EVR_LANES);
   const double weights = 4.0 * (double)p->depth * (double)p->group_out;
   return p->multiplies / filled / EVR_PACE * (weights > WEIGHTS_STAY ? 1.05 : 1.0) + copying +
          300.0;
