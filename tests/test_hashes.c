@@ -212,6 +212,17 @@ static void check_row(evr_operation operation, int row, run_row *run, test_value
   ck_assert_int_ge(served, 2 * COUNT(threads));
 }
 
+/* This program's library cuts the smallest work, or seven threads would be one. */
+START_TEST(work_is_cut) {
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.num_threads = 7;
+  evr_conv2d_plan *plan;
+  ck_assert_int_eq(evr_conv2d_plan_create(&conv_rows[0].desc, &options, &plan), EVR_OK);
+  ck_assert_int_eq(evr_conv2d_plan_threads(plan), 7);
+  evr_conv2d_plan_destroy(plan);
+}
+END_TEST
+
 START_TEST(conv_hash) { check_row(EVR_OP_CONV2D, _i, run_conv, VALUES_REALS, conv_rows[_i].hash); }
 END_TEST
 START_TEST(pool_hash) { check_row(EVR_OP_POOL2D, _i, run_pool, VALUES_REALS, pool_rows[_i].hash); }
@@ -235,6 +246,7 @@ int main(void) {
   suite_begin("hashes");
   Suite *suite = suite_create("hashes");
   TCase *all = suite_case(suite, "hashes");
+  tcase_add_test(all, work_is_cut);
   tcase_add_loop_test(all, conv_hash, 0, COUNT(conv_rows));
   tcase_add_loop_test(all, pool_hash, 0, COUNT(pool_rows));
   tcase_add_loop_test(all, activation_hash, 0, COUNT(activation_hashes));
