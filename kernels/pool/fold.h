@@ -39,11 +39,6 @@ EVR_INLINE evr_fold evr_fold_begin(evr_pool_kind kind, vi index) {
   return (evr_fold){vf_set1(evr_fold_start(kind)), vf_is_nan(vf_zero()), index};
 }
 
-/* Goes on from a value (and index) that was stored before the last pixel. */
-EVR_INLINE evr_fold evr_fold_resume(vf value, vi index) {
-  return (evr_fold){value, vf_is_nan(value), index};
-}
-
 EVR_INLINE vf evr_fold_extreme(evr_pool_kind kind, vf pixel, vf best) {
   return kind == EVR_POOL_MAX ? vf_greater(pixel, best) : vf_smaller(pixel, best);
 }

@@ -5,7 +5,6 @@
 #include <immintrin.h>
 
 #define EVR_SUFFIX avx2
-#define EVR_ISA EVR_ISA_AVX2
 #define EVR_LANES 8
 
 typedef __m256 vf;
@@ -67,12 +66,9 @@ EVR_INLINE vf vf_copysign(vf size, vf sign) {
 }
 
 EVR_INLINE vm vf_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
-EVR_INLINE vm vf_le(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
 EVR_INLINE vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
-EVR_INLINE vm vf_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 EVR_INLINE vm vf_is_nan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
 EVR_INLINE vm vf_unordered(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_UNORD_Q); }
-EVR_INLINE vm vm_and(vm a, vm b) { return _mm256_and_ps(a, b); }
 EVR_INLINE vm vm_or(vm a, vm b) { return _mm256_or_ps(a, b); }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return _mm256_andnot_ps(b, a); } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return _mm256_movemask_ps(a) != 0; }
@@ -87,11 +83,7 @@ EVR_INLINE vf vf_even(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, 
 EVR_INLINE vf vf_odd(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b, 0xdd)); }
 
 EVR_INLINE vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
-EVR_INLINE vi vi_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 EVR_INLINE vi vi_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
-EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
-  return _mm256_maskload_epi32(p, evr_first_lanes(n));
-}
 EVR_INLINE void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   _mm256_maskstore_epi32(p, evr_first_lanes(n), a);
@@ -100,12 +92,9 @@ EVR_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 EVR_INLINE vi vi_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
 EVR_INLINE vm vi_eq(vi a, vi b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
-EVR_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 #define vi_shift_left(a, n) _mm256_slli_epi32((a), (n))
 #define vi_shift_right(a, n) _mm256_srai_epi32((a), (n)) /* keeps the sign */
-EVR_INLINE vi vf_to_vi(vf a) { return _mm256_cvttps_epi32(a); }
-EVR_INLINE vf vi_to_vf(vi a) { return _mm256_cvtepi32_ps(a); }
 /* First 4 x 4 within the halves of the registers, then the halves. */
 EVR_INLINE void vf_transpose(vf rows[8]) {
   vf part[8];

@@ -6,7 +6,6 @@
 #include <immintrin.h>
 
 #define EVR_SUFFIX avx512
-#define EVR_ISA EVR_ISA_AVX512
 #define EVR_LANES 16
 
 typedef __m512 vf;
@@ -48,13 +47,10 @@ EVR_INLINE vf vf_copysign(vf size, vf sign) {
 }
 
 EVR_INLINE vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-EVR_INLINE vm vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 EVR_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
-EVR_INLINE vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 EVR_INLINE vm vf_is_nan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 EVR_INLINE vm vf_unordered(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q); }
 /* By name: for the operators, gcc goes through general registers. */
-EVR_INLINE vm vm_and(vm a, vm b) { return _kand_mask16(a, b); }
 EVR_INLINE vm vm_or(vm a, vm b) { return _kor_mask16(a, b); }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return _kandn_mask16(b, a); } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return a != 0; }
@@ -70,13 +66,7 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
 }
 
 EVR_INLINE vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }
-EVR_INLINE vi vi_iota(void) {
-  return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
 EVR_INLINE vi vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
-EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
-  return _mm512_maskz_loadu_epi32(evr_first_lanes(n), p);
-}
 EVR_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   _mm512_mask_storeu_epi32(p, evr_first_lanes(n), a);
@@ -85,12 +75,9 @@ EVR_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 EVR_INLINE vi vi_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
 EVR_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
-EVR_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 #define vi_shift_left(a, n) _mm512_slli_epi32((a), (n))
 #define vi_shift_right(a, n) _mm512_srai_epi32((a), (n)) /* keeps the sign */
-EVR_INLINE vi vf_to_vi(vf a) { return _mm512_cvttps_epi32(a); }
-EVR_INLINE vf vi_to_vf(vi a) { return _mm512_cvtepi32_ps(a); }
 /* One instruction for what simd.h does in two steps; like those it rounds once. */
 #define EVR_HAS_SCALE
 EVR_INLINE vf vf_scale(vf a, vf n) { return _mm512_scalef_ps(a, n); }

@@ -5,7 +5,6 @@
 #include <arm_neon.h>
 
 #define EVR_SUFFIX neon
-#define EVR_ISA EVR_ISA_NEON
 #define EVR_LANES 4
 
 typedef float32x4_t vf;
@@ -49,14 +48,11 @@ EVR_INLINE vf vf_copysign(vf size, vf sign) {
 }
 
 EVR_INLINE vm vf_lt(vf a, vf b) { return vcltq_f32(a, b); }
-EVR_INLINE vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
 EVR_INLINE vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
-EVR_INLINE vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
 EVR_INLINE vm vf_is_nan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
 EVR_INLINE vm vf_unordered(vf a, vf b) {
   return vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b)));
 }
-EVR_INLINE vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
 EVR_INLINE vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return vbicq_u32(a, b); } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return vmaxvq_u32(a) != 0; }
@@ -66,16 +62,7 @@ EVR_INLINE vf vf_even(vf a, vf b) { return vuzp1q_f32(a, b); }
 EVR_INLINE vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
 
 EVR_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
-EVR_INLINE vi vi_iota(void) {
-  static const int32_t iota[4] = {0, 1, 2, 3};
-  return vld1q_s32(iota);
-}
 EVR_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
-EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
-  int32_t lanes[4] = {0, 0, 0, 0};
-  memcpy(lanes, p, (size_t)n * sizeof *p);
-  return vld1q_s32(lanes);
-}
 EVR_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   int32_t lanes[4];
@@ -86,12 +73,9 @@ EVR_INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
 EVR_INLINE vi vi_min(vi a, vi b) { return vminq_s32(a, b); }
 EVR_INLINE vm vi_eq(vi a, vi b) { return vceqq_s32(a, b); }
-EVR_INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 #define vi_shift_left(a, n) vshlq_n_s32((a), (n))
 #define vi_shift_right(a, n) vshrq_n_s32((a), (n)) /* keeps the sign */
-EVR_INLINE vi vf_to_vi(vf a) { return vcvtq_s32_f32(a); }
-EVR_INLINE vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }
 EVR_INLINE void vf_transpose(vf rows[4]) {
   const float32x4x2_t a = vtrnq_f32(rows[0], rows[1]), b = vtrnq_f32(rows[2], rows[3]);
   rows[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));

@@ -1,6 +1,5 @@
 /* The vocabulary of simd.h in plain C: one lane, any architecture. */
 #define EVR_SUFFIX scalar
-#define EVR_ISA EVR_ISA_SCALAR
 #define EVR_LANES 1
 
 typedef float vf;
@@ -42,12 +41,9 @@ EVR_INLINE vf vf_copysign(vf size, vf sign) {
 }
 
 EVR_INLINE vm vf_lt(vf a, vf b) { return a < b; }
-EVR_INLINE vm vf_le(vf a, vf b) { return a <= b; }
 EVR_INLINE vm vf_gt(vf a, vf b) { return a > b; }
-EVR_INLINE vm vf_eq(vf a, vf b) { return a == b; }
 EVR_INLINE vm vf_is_nan(vf a) { return a != a; }
 EVR_INLINE vm vf_unordered(vf a, vf b) { return (a != a) | (b != b); }
-EVR_INLINE vm vm_and(vm a, vm b) { return a & b; }
 EVR_INLINE vm vm_or(vm a, vm b) { return a | b; }
 EVR_INLINE vm vm_andnot(vm a, vm b) { return a & !b; } /* a and not b */
 EVR_INLINE int vm_any(vm a) { return a != 0; }
@@ -63,9 +59,7 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
 }
 
 EVR_INLINE vi vi_set1(int32_t a) { return a; }
-EVR_INLINE vi vi_iota(void) { return 0; } /* 0, 1, 2, ... */
 EVR_INLINE vi vi_load(const int32_t *p) { return *p; }
-EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) { return n > 0 ? *p : 0; }
 EVR_INLINE void vi_store(int32_t *p, vi a) { *p = a; }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   if (n > 0) *p = a;
@@ -74,10 +68,7 @@ EVR_INLINE vi vi_add(vi a, vi b) { return (vi)((uint32_t)a + (uint32_t)b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return (vi)((uint32_t)a - (uint32_t)b); }
 EVR_INLINE vi vi_min(vi a, vi b) { return a < b ? a : b; }
 EVR_INLINE vm vi_eq(vi a, vi b) { return a == b; }
-EVR_INLINE vi vi_and(vi a, vi b) { return a & b; }
 EVR_INLINE vi vi_or(vi a, vi b) { return a | b; }
 #define vi_shift_left(a, n) ((vi)((uint32_t)(a) << (n)))
 #define vi_shift_right(a, n) ((vi)((a) >> (n))) /* keeps the sign */
-EVR_INLINE vi vf_to_vi(vf a) { return (vi)a; }
-EVR_INLINE vf vi_to_vf(vi a) { return (vf)a; }
 EVR_INLINE void vf_transpose(vf rows[1]) { (void)rows; }

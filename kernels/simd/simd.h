@@ -4,7 +4,6 @@
  *
  *   vf, vi, vm        EVR_LANES floats, 32-bit integers, truth values
  *   EVR_NAME(name)    name with the instruction set appended: EVR_NAME(evr_x) -> evr_x_avx2
- *   EVR_ISA           the evr_isa of this instantiation
  *
  * vf_load, vf_store take any alignment. vf_load_n and vf_store_n touch exactly the first n elements
  * (0 <= n <= EVR_LANES); the other lanes of a load are zero. Arithmetic rounds to nearest even and
@@ -17,7 +16,6 @@
  *   vf_unordered(a, b)  whether a or b is NaN
  *   vf_even(a, b), vf_odd(a, b)  elements 0, 2, ... or 1, 3, ... of a followed by b
  *   vf_once(a)          a, kept in a register: gcc else loads it anew for each use
- *   vf_to_vi            towards zero; the value must fit
  *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
  *                       or such that a 2^(n/2) is normal; any a where n is 0
  *   vf_transpose(rows)  lane j of row i and lane i of row j change places, in EVR_LANES rows
@@ -28,8 +26,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "evrisim/cpu.h"
 
 #define EVR_INLINE static inline __attribute__((always_inline, unused))
 
