@@ -4,7 +4,7 @@
 static evr_conv2d_desc layer(void) {
   evr_conv2d_desc desc = EVR_CONV2D_DESC_INIT;
   desc.in_channels = desc.out_channels = 64;
-  desc.in_height = desc.in_width = 56;
+  desc.in_height = desc.in_width = 14;
   desc.kernel_height = desc.kernel_width = 3;
   return desc;
 }
