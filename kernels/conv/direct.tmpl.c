@@ -21,7 +21,7 @@
 
 /* Packed weights begin with a line that says whether they are all finite. */
 typedef struct packed_header {
-  bool finite;
+  uint32_t finite; /* 1: they are */
 } packed_header;
 #define HEADER_BYTES EVR_ALIGNMENT
 
@@ -140,7 +140,7 @@ static void pack(const void *problem, const float *weights, void *packed) {
             for (int64_t i = real; i < width; i++) out[i] = 0.0f;
           }
     }
-  ((packed_header *)packed)->finite = not_finite == 0.0f;
+  ((packed_header *)packed)->finite = not_finite == 0.0f ? 1 : 0;
 }
 
 typedef struct job {
@@ -293,7 +293,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   const float *packed = (const float *)(const void *)((const char *)header + HEADER_BYTES);
   evr_band band;
   evr_band_init(&band, &b->shape, p, j->call->x, w.image, w.group, first_pixel,
-                evr_min(b->shape.pixels, pixels - first_pixel), header->finite,
+                evr_min(b->shape.pixels, pixels - first_pixel), header->finite == 1,
                 (char *)j->call->workspace + (size_t)slot * b->slot_bytes);
   w.band = &band;
   const int64_t end = evr_min((stretch + 1) * b->stretch, b->blocks);
