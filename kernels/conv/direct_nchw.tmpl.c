@@ -23,20 +23,29 @@
 
 /* With fewer input channels than this the panels of a task are gathered side by side, as finding
  * where the pixels of a tap are would else take longer than copying them. */
-#define WIDE_BELOW 17
+#define WIDE_BELOW 8
+
+/* So few pixels left over by whole vectors are done one by one, with output channels in the lanes. */
+#define ODD_PIXELS (EVR_GEMM_HAS_COLUMN ? 3 : 0)
+
+/* Output channels that meet all panels of a task before the odd pixels do. */
+#define CHANNELS (4 * EVR_GEMM_ROWS)
 
 typedef struct blocking {
   int64_t depth;              /* steps of a block */
-  int64_t vectors, panels;    /* of an output plane */
+  int64_t vectors;            /* of an output plane; odd pixels not counted */
+  int64_t full_panels;        /* of vectors */
+  int64_t panels;             /* and one of the odd pixels, if there are any */
   int64_t group, tasks;       /* panels of a task, tasks of an image and stretch */
   bool wide;                  /* the panels of a task share rows of its buffer */
   int64_t stretch, stretches; /* output channels of a task, tasks of a group */
   size_t buffer_bytes, slot_bytes;
 } blocking;
 
-/* Panels differ by at most one vector, the wider ones first. */
+/* Panels differ by at most one vector, the wider ones first; the odd pixels have one. */
 static int64_t first_vector(const blocking *b, int64_t panel) {
-  return panel * (b->vectors / b->panels) + evr_min(panel, b->vectors % b->panels);
+  if (panel >= b->full_panels) return b->vectors + panel - b->full_panels;
+  return panel * (b->vectors / b->full_panels) + evr_min(panel, b->vectors % b->full_panels);
 }
 
 static blocking make_blocking(const evr_conv2d_problem *p) {
@@ -44,24 +53,29 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t threads = p->common.parallel.threads;
   blocking b = {0};
   b.depth = evr_ceil_div(p->depth, evr_ceil_div(p->depth, DEPTH));
-  b.vectors = evr_ceil_div(p->sizes.conv_height * p->sizes.conv_width, EVR_LANES);
-  b.panels = evr_ceil_div(b.vectors, EVR_GEMM_VECTORS);
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const bool odd = pixels % EVR_LANES > 0 && pixels % EVR_LANES <= ODD_PIXELS;
+  b.vectors = odd ? pixels / EVR_LANES : evr_ceil_div(pixels, EVR_LANES);
+  b.full_panels = evr_ceil_div(b.vectors, EVR_GEMM_VECTORS);
+  b.panels = b.full_panels + odd;
   const int64_t l2 = evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
   const int64_t fitting = l2 / 2 / (b.depth * EVR_GEMM_COLUMNS * (int64_t)sizeof(float));
   b.group = evr_min(evr_max(1, evr_min(PANELS, fitting)), b.panels);
-  /* Enough tasks for every thread: fewer panels, then fewer channels each. */
+  /* Enough tasks for every thread: fewer panels, then fewer channels each, although these gather the
+   * same pixels again. */
   const int64_t images = d->batch * d->groups;
-  const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
+  const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, images) : 1;
   if (b.panels < wanted * b.group) b.group = evr_max(1, b.panels / wanted);
   b.tasks = evr_ceil_div(b.panels, b.group);
-  const int64_t pieces = evr_ceil_div(wanted, b.tasks);
+  int64_t pieces = 1;
+  while (b.tasks * pieces < wanted && b.tasks * images * pieces % threads != 0) pieces++;
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
-  b.wide = p->group_in < WIDE_BELOW && b.group > 1;
+  b.wide = p->group_in < WIDE_BELOW;
   /* A copied segment may end in whole vectors, and rows of a power of 2 keep a line apart. */
-  const int64_t pixels = b.group * EVR_GEMM_COLUMNS;
-  b.buffer_bytes = evr_size_floats((pixels + LINE) * b.depth + EVR_LANES);
-  b.slot_bytes = b.buffer_bytes + (size_t)(pixels + LINE) * sizeof(evr_segment);
+  const int64_t width = b.group * EVR_GEMM_COLUMNS + LINE;
+  b.buffer_bytes = evr_size_floats(width * b.depth + EVR_LANES);
+  b.slot_bytes = b.buffer_bytes + (size_t)width * sizeof(evr_segment);
   return b;
 }
 
@@ -111,6 +125,44 @@ static void gather(const evr_conv2d_problem *p, const panel *s, const float *x, 
   }
 }
 
+/* What a task works on. */
+typedef struct part {
+  const evr_conv2d_problem *p;
+  const evr_conv2d_call *call;
+  int64_t image, group;
+  const float *weights;   /* of the group */
+  panel panels[PANELS];
+  int64_t count;
+  bool odd;               /* the last panel holds odd pixels */
+} part;
+
+/* One panel of pixels against channels c to c + rows of the group; tile holds what they share. */
+static void multiply(const part *t, evr_gemm_tile tile, int64_t k, const panel *s, int64_t c,
+                     int64_t rows, bool odd) {
+  const evr_conv2d_problem *p = t->p;
+  const int64_t channel = t->group * p->group_out + c;
+  const int64_t at = (t->image * p->desc.out_channels + channel) * tile.c_row + s->pixel;
+  tile.a = t->weights + c * p->depth + k * EVR_GEMM_ROWS;
+  tile.b = s->buffer;
+  tile.b_row = s->width;
+  tile.c = t->call->y + at;
+  tile.columns = s->pixels;
+  tile.row_bias = t->call->bias != NULL ? t->call->bias + channel : NULL;
+  tile.residual = t->call->residual != NULL ? t->call->residual + at : NULL;
+  if (!odd) {
+    EVR_NAME(evr_gemm_run_tile)(&tile, rows, true);
+    return;
+  }
+#if EVR_GEMM_HAS_COLUMN
+  for (int64_t i = 0; i < s->pixels; i++) {
+    EVR_NAME(evr_gemm_run_column)(&tile, rows);
+    tile.b++;
+    tile.c++;
+    if (tile.residual != NULL) tile.residual++;
+  }
+#endif
+}
+
 static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const evr_conv2d_problem *p = j->p;
@@ -119,27 +171,30 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t stretch = task % b->stretches;
   const int64_t first_panel = task / b->stretches % b->tasks * b->group;
   const int64_t image_group = task / b->stretches / b->tasks;
-  const int64_t image = image_group / d->groups, group = image_group % d->groups;
   const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
-  const float *x = j->call->x + (image * d->in_channels + group * p->group_in) *
+  part t = {.p = p,
+            .call = j->call,
+            .image = image_group / d->groups,
+            .group = image_group % d->groups,
+            .count = evr_min(b->group, b->panels - first_panel)};
+  t.weights = evr_conv2d_packed_group(p, j->call->packed, t.group);
+  t.odd = first_panel + t.count > b->full_panels;
+  const float *x = j->call->x + (t.image * d->in_channels + t.group * p->group_in) *
                                     (d->in_height * d->in_width);
+
   char *slot_memory = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
   float *buffer = (float *)(void *)slot_memory;
   evr_segment *segments = (evr_segment *)(void *)(slot_memory + b->buffer_bytes);
-
-  panel panels[PANELS];
-  const int64_t count = evr_min(b->group, b->panels - first_panel);
   const int64_t first = first_vector(b, first_panel) * EVR_LANES;
-  const int64_t end = first_vector(b, first_panel + count) * EVR_LANES;
+  const int64_t end = first_vector(b, first_panel + t.count) * EVR_LANES;
   const panel all = {first, evr_min(end, out_plane) - first, end - first + LINE, buffer};
-  for (int64_t i = 0; i < count; i++) {
+  for (int64_t i = 0; i < t.count; i++) {
     const int64_t from = first_vector(b, first_panel + i) * EVR_LANES;
     const int64_t to = first_vector(b, first_panel + i + 1) * EVR_LANES;
-    panels[i] = (panel){from, evr_min(to, out_plane) - from, b->wide ? all.width : to - from,
-                        buffer + (b->wide ? from - first : i * b->depth * EVR_GEMM_COLUMNS)};
+    t.panels[i] = (panel){from, evr_min(to, out_plane) - from, b->wide ? all.width : to - from,
+                          buffer + (b->wide ? from - first : i * b->depth * EVR_GEMM_COLUMNS)};
   }
 
-  const float *weights = evr_conv2d_packed_group(p, j->call->packed, group);
   const int64_t channels_end = evr_min((stretch + 1) * b->stretch, p->group_out);
   evr_gemm_tile tile = {.c_row = out_plane, .activation = &d->activation};
   for (int64_t k = 0; k < p->depth; k += tile.depth) {
@@ -149,21 +204,17 @@ static void run_task(void *argument, int64_t task, int slot) {
     if (b->wide)
       gather(p, &all, x, k, tile.depth, segments);
     else
-      for (int64_t i = 0; i < count; i++) gather(p, &panels[i], x, k, tile.depth, segments);
-    for (int64_t c = stretch * b->stretch; c < channels_end; c += EVR_GEMM_ROWS) {
-      const int64_t channel = group * p->group_out + c;
-      tile.a = weights + c * p->depth + k * EVR_GEMM_ROWS;
-      tile.a_next = c + EVR_GEMM_ROWS < channels_end ? p->depth * EVR_GEMM_ROWS : 0;
-      tile.row_bias = j->call->bias != NULL ? j->call->bias + channel : NULL;
-      for (int64_t i = 0; i < count; i++) {
-        const int64_t at = (image * d->out_channels + channel) * out_plane + panels[i].pixel;
-        tile.b = panels[i].buffer;
-        tile.b_row = panels[i].width;
-        tile.c = j->call->y + at;
-        tile.columns = panels[i].pixels;
-        tile.residual = j->call->residual != NULL ? j->call->residual + at : NULL;
-        EVR_NAME(evr_gemm_run_tile)(&tile, evr_min(channels_end - c, EVR_GEMM_ROWS), true);
+      for (int64_t i = 0; i < t.count; i++)
+        gather(p, &t.panels[i], x, k, tile.depth, segments);
+    for (int64_t c = stretch * b->stretch; c < channels_end; c += CHANNELS) {
+      const int64_t c_end = evr_min(c + CHANNELS, channels_end);
+      for (int64_t r = c; r < c_end; r += EVR_GEMM_ROWS) {
+        tile.a_next = r + EVR_GEMM_ROWS < channels_end ? p->depth * EVR_GEMM_ROWS : 0;
+        for (int64_t i = 0; i < t.count - t.odd; i++)
+          multiply(&t, tile, k, &t.panels[i], r, evr_min(c_end - r, EVR_GEMM_ROWS), false);
       }
+      tile.a_next = p->depth * EVR_GEMM_ROWS;
+      if (t.odd) multiply(&t, tile, k, &t.panels[t.count - 1], c, c_end - c, true);
     }
   }
 }
@@ -175,19 +226,20 @@ void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                    p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches, run_task, &j);
 }
 
-/* In cycles: one for each vector of multiply-adds (a fused multiply-add in plain C is a call, which
- * takes a dozen), at least four for a step of a tile, as that is how long a sum takes to be ready for
- * the next; then what tiles cost beside that, finding segments for each tap, and copying them. */
+/* The product, in whole vectors, a step of a tile taking at least four of them, as that is how long a
+ * sum takes to be ready for the next; and in cycles what tiles cost beside that, finding segments for
+ * each tap, and copying them. */
 double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
   const double panels = (double)b.panels, depth = (double)p->depth;
-  const double vectors = (double)b.vectors / panels;
+  /* An odd pixel takes about a third of what a vector does. */
+  const double vectors =
+      ((double)b.vectors + (b.panels > b.full_panels ? 0.4 : 0.0)) / panels;
   const double full_tiles = (double)(p->group_out / EVR_GEMM_ROWS);
   const double short_tile = (double)(p->group_out % EVR_GEMM_ROWS) * vectors;
-  const double tile_cycles = full_tiles * EVR_GEMM_ROWS * vectors +
-                             (short_tile > 0.0 && short_tile < 4.0 ? 4.0 : short_tile);
-  const double multiplies = depth * tile_cycles * (EVR_LANES == 1 ? 3.5 / EVR_PACE : 1.0);
+  const double tile_vectors = full_tiles * EVR_GEMM_ROWS * vectors +
+                              (short_tile > 0.0 && short_tile < 4.0 ? 4.0 : short_tile);
   const double blocks = (double)evr_ceil_div(p->depth, b.depth);
   const double tiles = 40.0 * (full_tiles + 1.0) * blocks;
   const bool padded = d->pad_left > 0 || d->pad_right > 0;
@@ -197,7 +249,7 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double taps = (double)(d->kernel_height * d->kernel_width) + blocks;
   const double finding = taps * (b.wide ? 6.0 * segments : 20.0 + 6.0 * segments);
   const double gathering = finding + depth * (2.0 * vectors + 2.0 * segments);
-  const double cycles =
-      (double)(d->batch * d->groups) * panels * (multiplies + tiles + gathering);
-  return cycles / 3.5 + 200.0;
+  const double nanoseconds =
+      depth * tile_vectors * EVR_LANES / EVR_PACE + (tiles + gathering) / 3.5;
+  return (double)(d->batch * d->groups) * panels * nanoseconds + 200.0;
 }

@@ -23,12 +23,14 @@
 #define EVR_GEMM_VECTORS 4
 #endif
 #define EVR_GEMM_COLUMNS (EVR_GEMM_VECTORS * EVR_LANES)
+/* Whether a vector holds a row of a panel. */
+#define EVR_GEMM_HAS_COLUMN (EVR_LANES >= EVR_GEMM_ROWS)
 
 typedef struct evr_gemm_tile {
   int64_t depth;           /* steps */
   const float *a;          /* of rows: a[r * a_row + k]; of a panel: a[k * EVR_GEMM_ROWS + r] */
   int64_t a_row;
-  int64_t a_next;          /* of a panel: floats from a to what is read next, to be fetched early */
+  int64_t a_next;          /* of a panel: floats from a to the next panel, to be fetched early; or 0 */
   const float *b;          /* b[k * b_row + j]; whole vectors are read */
   int64_t b_row;
   float *c;                /* c[r * c_row + j] */
@@ -113,5 +115,10 @@ EVR_INLINE void evr_gemm_multiply(const int rows, const int vectors, const bool 
 /* Runs the tile function of that many rows (1 to EVR_GEMM_ROWS) and of the tile's columns (at most
  * EVR_GEMM_COLUMNS), and whatever activation it does not know. panel: how a is laid out. */
 void EVR_NAME(evr_gemm_run_tile)(const evr_gemm_tile *tile, int64_t rows, bool panel);
+
+#if EVR_GEMM_HAS_COLUMN
+/* A tile of one column and any number of rows, in panels a_next apart. */
+void EVR_NAME(evr_gemm_run_column)(const evr_gemm_tile *tile, int64_t rows);
+#endif
 
 #endif
