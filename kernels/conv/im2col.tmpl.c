@@ -27,9 +27,11 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t rows = EVR_NAME(evr_gemm_tile_rows), columns = EVR_NAME(evr_gemm_tile_columns);
   const int64_t pixel_unit = nchw ? columns : rows, channel_unit = nchw ? rows : columns;
   blocking b = {0};
+  /* A stride that is never taken counts as 1, so the sizes say whether every pixel is used. */
   b.copies = d->kernel_height > 1 || d->kernel_width > 1 || d->stride_height > 1 ||
              d->stride_width > 1 || d->pad_top > 0 || d->pad_bottom > 0 || d->pad_left > 0 ||
-             d->pad_right > 0;
+             d->pad_right > 0 || p->sizes.conv_height < d->in_height ||
+             p->sizes.conv_width < d->in_width;
 
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   const int64_t tasks = p->common.parallel.threads > 1 ? 4 * p->common.parallel.threads : 1;

@@ -203,6 +203,12 @@ static void shapes(grid *g) {
     visit_layouts(g, c);
     c = plain_case(channels, 3, 3, 9, 3); /* one output pixel */
     visit_layouts(g, c);
+    c = plain_case(channels, 4, 3, 9, 1); /* a stride that is taken in one direction only */
+    c.desc.stride_width = 5;
+    visit_layouts(g, c);
+    c.desc.stride_width = 1;
+    c.desc.stride_height = 5;
+    visit_layouts(g, c);
     c = plain_case(channels, 1, 1, 9, 3); /* more padding than image */
     set_pads(&c.desc, 2, 3, 1, 4);
     visit_layouts(g, c);
