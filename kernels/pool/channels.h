@@ -88,18 +88,16 @@ EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t 
   const evr_apart apart = {EVR_LANES, EVR_LANES, 0};
   int64_t at = 0;
   /* Many taps: longer runs, for the sake of prefetching and address translation. */
-  if (rows * columns > 16)
+  if (!indexed && rows * columns > 16)
     for (; at + EVR_POOL_VECTORS * EVR_LANES <= channels; at += EVR_POOL_VECTORS * EVR_LANES)
       evr_condense_vectors(kind, indexed, EVR_POOL_VECTORS, apart, EVR_LANES, rows, columns, patch,
                            at, y, indices);
   for (; at + 4 * EVR_LANES <= channels; at += 4 * EVR_LANES)
     evr_condense_vectors(kind, indexed, 4, apart, EVR_LANES, rows, columns, patch, at, y, indices);
-  for (; at + EVR_LANES <= channels; at += EVR_LANES)
-    evr_condense_vectors(kind, indexed, 1, apart, EVR_LANES, rows, columns, patch, at, y, indices);
   /* The last channels: once more with some that are done, so that the vector is whole. */
-  if (at < channels)
+  for (; at < channels; at += EVR_LANES)
     evr_condense_vectors(kind, indexed, 1, apart, EVR_LANES, rows, columns, patch,
-                         channels - EVR_LANES, y, indices);
+                         evr_min(at, channels - EVR_LANES), y, indices);
 }
 
 /* To the next window, of the next output column. */
@@ -132,13 +130,15 @@ EVR_INLINE void evr_condense_windows(evr_pool_kind kind, bool indexed, int64_t c
   }
 }
 
-/* The same; the usual windows are made constants to the compiler. */
+/* The same; the usual windows are made constants to the compiler, which saves about a tenth of the
+ * time. Compiling takes a while as it is, so only windows that networks have are. */
 EVR_INLINE void evr_condense_usual(evr_pool_kind kind, bool indexed, int64_t channels,
                                    const evr_patch *patch, evr_apart apart, int64_t windows,
                                    float *y, int32_t *indices) {
-  if (!indexed && patch->rows == 2 && patch->columns == 2)
+  const bool usual = !indexed && kind != EVR_POOL_MIN;
+  if (usual && patch->rows == 2 && patch->columns == 2)
     evr_condense_windows(kind, indexed, channels, 2, 2, *patch, apart, windows, y, indices);
-  else if (!indexed && patch->rows == 3 && patch->columns == 3)
+  else if (usual && patch->rows == 3 && patch->columns == 3)
     evr_condense_windows(kind, indexed, channels, 3, 3, *patch, apart, windows, y, indices);
   else
     evr_condense_windows(kind, indexed, channels, patch->rows, patch->columns, *patch, apart,
