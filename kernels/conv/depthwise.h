@@ -1,5 +1,7 @@
-/* Depthwise convolution: each output channel has one input channel, oc / multiplier. The layouts
- * want different kernels, so each has its own source; depthwise.tmpl.c joins them. */
+/* Depthwise convolution: each output channel has one input channel, oc / multiplier. There are
+ * three ways, each with its own source; depthwise.tmpl.c chooses between them: nhwc    channels in
+ * the lanes nchw    output columns of a plane in the lanes blocks  NCHW with small planes:
+ * transposed, then as nhwc, whose packed weights it takes */
 #ifndef EVR_CONV_DEPTHWISE_H
 #define EVR_CONV_DEPTHWISE_H
 
@@ -9,6 +11,7 @@
 /* Scratch of one thread; saturating. */
 size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p);
+size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p);
 
 /* As in evr_kernel. */
 size_t EVR_NAME(evr_depthwise_nhwc_packed_size)(const evr_conv2d_problem *p);
@@ -17,20 +20,16 @@ void EVR_NAME(evr_depthwise_nhwc_pack)(const evr_conv2d_problem *p, const float 
                                        float *packed);
 void EVR_NAME(evr_depthwise_nchw_pack)(const evr_conv2d_problem *p, const float *weights,
                                        float *packed);
-void EVR_NAME(evr_depthwise_nhwc_forward)(const evr_conv2d_problem *p,
-                                          const evr_conv2d_call *call);
-void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p,
-                                          const evr_conv2d_call *call);
+void EVR_NAME(evr_depthwise_nhwc_forward)(const evr_conv2d_problem *p, const evr_conv2d_call *call);
+void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p, const evr_conv2d_call *call);
+
+void EVR_NAME(evr_depthwise_blocks_forward)(const evr_conv2d_problem *p,
+                                            const evr_conv2d_call *call);
 
 /* Activations that a kernel applies to its sums in registers; the others it leaves to
  * evr_activation_apply. */
 EVR_INLINE bool evr_depthwise_activates(evr_activation_kind kind) {
   return kind == EVR_IDENTITY || kind == EVR_RELU || kind == EVR_RELU6;
-}
-
-/* A stride that is never taken counts as 1, so that sizes that are multiples of it stay small. */
-EVR_INLINE int64_t evr_depthwise_stride(int64_t stride, int64_t outputs) {
-  return outputs == 1 ? 1 : stride;
 }
 
 #endif

@@ -8,10 +8,33 @@
 
 /* A window spread by dilation over millions of pixels would want scratch for all of them. */
 #define MOST_SLOT_BYTES ((size_t)1 << 24)
+/* Beyond this a block is no longer at home in the second level cache. */
+#define MOST_BLOCK_BYTES ((size_t)1 << 20)
+
+typedef enum way { WAY_NHWC, WAY_NCHW, WAY_BLOCKS } way;
+
+/* Planes of which as many as fill a block are transposed, unless their rows fill vectors so well
+ * that common kernels need no transposing. */
+static way way_of(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  if (d->layout == EVR_NHWC) return WAY_NHWC;
+  const bool wide = p->sizes.conv_width >= 64 && d->dilation_height == 1 &&
+                    d->dilation_width == 1 && d->kernel_height == d->kernel_width &&
+                    (d->kernel_width == 3 || (d->kernel_width == 5 && EVR_LANES == 16)) &&
+                    d->stride_width == d->stride_height && d->stride_width <= 2;
+  if (EVR_LANES == 1 || 2 * d->out_channels <= EVR_LANES || wide ||
+      EVR_NAME(evr_depthwise_blocks_slot_bytes)(p) > MOST_BLOCK_BYTES)
+    return WAY_NCHW;
+  return WAY_BLOCKS;
+}
 
 static size_t slot_bytes(const evr_conv2d_problem *p) {
-  return p->desc.layout == EVR_NHWC ? EVR_NAME(evr_depthwise_nhwc_slot_bytes)(p)
-                                    : EVR_NAME(evr_depthwise_nchw_slot_bytes)(p);
+  switch (way_of(p)) {
+    case WAY_NHWC: return EVR_NAME(evr_depthwise_nhwc_slot_bytes)(p);
+    case WAY_NCHW: return EVR_NAME(evr_depthwise_nchw_slot_bytes)(p);
+    case WAY_BLOCKS: break;
+  }
+  return EVR_NAME(evr_depthwise_blocks_slot_bytes)(p);
 }
 
 static bool accepts(const void *problem, char *reason) {
@@ -38,24 +61,26 @@ static size_t workspace_size(const void *problem) {
 
 static size_t packed_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
-  return p->desc.layout == EVR_NHWC ? EVR_NAME(evr_depthwise_nhwc_packed_size)(p)
-                                    : EVR_NAME(evr_depthwise_nchw_packed_size)(p);
+  return way_of(p) == WAY_NCHW ? EVR_NAME(evr_depthwise_nchw_packed_size)(p)
+                               : EVR_NAME(evr_depthwise_nhwc_packed_size)(p);
 }
 
 static void pack(const void *problem, const float *weights, void *packed) {
   const evr_conv2d_problem *p = problem;
-  if (p->desc.layout == EVR_NHWC)
-    EVR_NAME(evr_depthwise_nhwc_pack)(p, weights, packed);
-  else
+  if (way_of(p) == WAY_NCHW)
     EVR_NAME(evr_depthwise_nchw_pack)(p, weights, packed);
+  else
+    EVR_NAME(evr_depthwise_nhwc_pack)(p, weights, packed);
 }
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
-  if (p->desc.layout == EVR_NHWC)
-    EVR_NAME(evr_depthwise_nhwc_forward)(p, call);
-  else
-    EVR_NAME(evr_depthwise_nchw_forward)(p, call);
+  switch (way_of(p)) {
+    case WAY_NHWC: EVR_NAME(evr_depthwise_nhwc_forward)(p, call); return;
+    case WAY_NCHW: EVR_NAME(evr_depthwise_nchw_forward)(p, call); return;
+    case WAY_BLOCKS: break;
+  }
+  EVR_NAME(evr_depthwise_blocks_forward)(p, call);
 }
 
 /* Multiply-adds at about two a nanosecond and lane, and memory traffic at 20 bytes a nanosecond. */

@@ -27,9 +27,9 @@ typedef struct axis {
 typedef struct cut {
   const evr_plane_kind *kind; /* NULL: flat runs */
   axis vertical, horizontal;
-  int64_t pitch;           /* positions of a phase's row */
-  int64_t rows, chunks;    /* output rows of a chunk */
-  int64_t plane;           /* floats of one phase: rows + reach, times pitch */
+  int64_t pitch;            /* positions of a phase's row */
+  int64_t rows, chunks;     /* output rows of a chunk */
+  int64_t plane;            /* floats of one phase: rows + reach, times pitch */
   int64_t channels, groups; /* input channels of a task */
   size_t in_bytes, out_bytes, offset_bytes;
 } cut;
@@ -55,14 +55,16 @@ static size_t floats_of(int64_t a, int64_t b, int64_t c, int64_t d) {
   return evr_count_floats(a, b, c, d, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
 }
 
-/* The tile for this kernel, NULL where there is none or its last vector would waste too many lanes. */
+/* The tile for this kernel, NULL where there is none or its last vector would waste too many lanes.
+ */
 static const evr_plane_kind *plane_kind(const evr_conv2d_desc *d, int64_t width) {
   if (d->kernel_width != d->kernel_height || d->stride_width != d->stride_height ||
       d->dilation_height != 1 || d->dilation_width != 1 ||
       5 * width < 3 * evr_round_up(width, EVR_LANES))
     return NULL;
   for (size_t i = 0; i < sizeof evr_plane_kinds / sizeof *evr_plane_kinds; i++)
-    if (evr_plane_kinds[i].kernel == d->kernel_width && evr_plane_kinds[i].stride == d->stride_width)
+    if (evr_plane_kinds[i].kernel == d->kernel_width &&
+        evr_plane_kinds[i].stride == d->stride_width)
       return &evr_plane_kinds[i];
   return NULL;
 }
@@ -71,10 +73,8 @@ static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
   cut c = {.kind = plane_kind(d, width)};
-  c.vertical = make_axis(c.kind != NULL ? d->stride_height : evr_depthwise_stride(d->stride_height, height),
-                         d->kernel_height, d->dilation_height);
-  c.horizontal = make_axis(c.kind != NULL ? d->stride_width : evr_depthwise_stride(d->stride_width, width),
-                           d->kernel_width, d->dilation_width);
+  c.vertical = make_axis(d->stride_height, d->kernel_height, d->dilation_height);
+  c.horizontal = make_axis(d->stride_width, d->kernel_width, d->dilation_width);
   c.pitch = width + c.horizontal.reach;
   if (c.kind != NULL) c.pitch = evr_round_up(c.pitch, 16); /* few loads then cross cache lines */
   const int64_t phases = c.vertical.period * c.horizontal.period;
@@ -86,16 +86,15 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.chunks = evr_ceil_div(height, c.rows);
   c.plane = (c.rows + c.vertical.reach) * c.pitch + PHASE_SLACK;
 
-  const double multiplies =
-      (double)(c.rows * width * p->group_out) * (double)p->depth;
+  const double multiplies = (double)(c.rows * width * p->group_out) * (double)p->depth;
   const int64_t worth = multiplies < TASK_MULTIPLIES ? (int64_t)(TASK_MULTIPLIES / multiplies) : 1;
   c.groups = evr_ceil_div(d->in_channels, worth);
   c.channels = evr_ceil_div(d->in_channels, c.groups);
   c.groups = evr_ceil_div(d->in_channels, c.channels);
 
-  c.in_bytes = evr_size_product(
-      evr_size_sum(floats_of(c.rows + c.vertical.reach, c.pitch, 1, 1), PHASE_SLACK * sizeof(float)),
-      (size_t)phases);
+  c.in_bytes = evr_size_product(evr_size_sum(floats_of(c.rows + c.vertical.reach, c.pitch, 1, 1),
+                                             PHASE_SLACK * sizeof(float)),
+                                (size_t)phases);
   c.out_bytes = c.kind != NULL ? 0
                                : evr_size_sum(floats_of(c.rows, c.pitch, 1, 1),
                                               EVR_LANES * sizeof(float) + 64);
@@ -160,15 +159,16 @@ static void copy_row(const evr_conv2d_desc *d, const float *row, int64_t count, 
   for (i = left + width; i < count; i++) out[i] = padded_value(d, row, i);
 }
 
-/* Both phases of a row with stride 2. Columns 0, 2, ... of x go to the first phase where the padding
- * is even, else to the second, one place before columns 1, 3, ... */
-static void copy_two_phases(const evr_conv2d_desc *d, const float *row, int64_t count,
-                            float *first, float *second) {
+/* Both phases of a row with stride 2. Columns 0, 2, ... of x go to the first phase where the
+ * padding is even, else to the second, one place before columns 1, 3, ... */
+static void copy_two_phases(const evr_conv2d_desc *d, const float *row, int64_t count, float *first,
+                            float *second) {
   const int64_t odd = d->pad_left % 2, begin = evr_min(d->pad_left / 2, count);
   const int64_t pairs = evr_max(evr_min(d->in_width / 2, count - begin - odd), 0);
   fill_zeros(first, 0, begin + odd);
   fill_zeros(second, 0, begin);
-  float *const evens = (odd ? second : first) + begin, *const odds = (odd ? first : second) + begin + odd;
+  float *const evens = (odd ? second : first) + begin, *const odds =
+                                                           (odd ? first : second) + begin + odd;
   int64_t i = 0;
   for (; i + EVR_LANES <= pairs; i += EVR_LANES) {
     const vf a = vf_load(row + 2 * i), b = vf_load(row + 2 * i + EVR_LANES);
@@ -248,10 +248,9 @@ static void find_offsets(const job *j, int64_t *offsets) {
   const cut *c = &j->c;
   for (int64_t kh = 0; kh < d->kernel_height; kh++)
     for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-      const int64_t phase = kh % c->vertical.period * c->horizontal.period +
-                            kw % c->horizontal.period;
-      *offsets++ = phase * c->plane +
-                   kh * d->dilation_height / c->vertical.stride * c->pitch +
+      const int64_t phase =
+          kh % c->vertical.period * c->horizontal.period + kw % c->horizontal.period;
+      *offsets++ = phase * c->plane + kh * d->dilation_height / c->vertical.stride * c->pitch +
                    kw * d->dilation_width / c->horizontal.stride;
     }
 }
@@ -367,8 +366,8 @@ static void run_task(void *argument, int64_t task, int slot) {
         finish(j, run, oc, at, rows);
       }
       if (!evr_depthwise_activates(d->activation.kind))
-        EVR_NAME(evr_activation_apply)(&d->activation, j->call->y + at, j->call->y + at,
-                                       rows * width);
+        EVR_NAME(evr_activation_apply)
+        (&d->activation, j->call->y + at, j->call->y + at, rows * width);
     }
   }
 }

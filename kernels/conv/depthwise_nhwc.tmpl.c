@@ -3,8 +3,8 @@
  * A task is a chunk of output rows, a strip of output columns and a block of channels, cut so that
  * the input rows that successive output rows share stay in L1. Its inner tiles read the image as
  * rows, those that touch padding through pointers. With a channel multiplier, fewer channels than
- * lanes, or pixels so far apart that they evict each other, the task goes over copies of its input rows:
- * padded, and each channel repeated. */
+ * lanes, or pixels so far apart that they evict each other, the task goes over copies of its input
+ * rows: padded, and each channel repeated. */
 #include "conv/depthwise.h"
 #include "conv/depthwise_tile.h"
 #include "core/checked.h"
@@ -19,16 +19,16 @@
 typedef struct cut {
   const evr_depthwise_kind *kind;
   bool copied;
-  int64_t stride;                 /* across columns */
-  int64_t vectors, blocks;        /* of a pixel; block b has vectors near b / blocks */
-  int64_t block;                  /* most vectors of a block */
-  evr_depthwise_tiles tiles;      /* of a row */
-  int64_t strip, strips;          /* tiles of a strip */
-  int64_t rows, chunks;           /* output rows of a chunk */
-  int64_t in_rows, in_columns;    /* padded input of a strip of a chunk, at most */
-  int64_t ring;                   /* rows of the copy, reused in turn */
-  int64_t copy_pitch;             /* floats of one column of the copy */
-  int64_t row_pixels;             /* pointers or offsets of one kernel row of a tile, at most */
+  int64_t vectors, blocks;     /* of a pixel; block b has vectors near b / blocks */
+  int64_t block;               /* most vectors of a block */
+  evr_depthwise_tiles tiles;   /* of a row */
+  int64_t strip, strips;       /* tiles of a strip */
+  int64_t rows, chunks;        /* output rows of a chunk */
+  int64_t in_rows, in_columns; /* padded input of a strip of a chunk, at most */
+  int64_t ring;                /* rows of the copy, reused in turn */
+  int64_t copy_pitch;          /* floats of one column of the copy */
+  int64_t copy_row;            /* floats of one row, with slack for a vector */
+  int64_t row_pixels;          /* pointers or offsets of one kernel row of a tile, at most */
   size_t rows_bytes, pixels_bytes, offsets_bytes, zero_bytes, copy_bytes;
 } cut;
 
@@ -54,12 +54,11 @@ evr_depthwise_tiles EVR_NAME(evr_depthwise_cut_columns)(int64_t columns) {
   return best;
 }
 
-const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc,
-                                                          int64_t stride) {
+const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc) {
   const evr_depthwise_kind *kind = evr_depthwise_kinds;
   while (kind->kernel != 0 &&
          (desc->dilation_width != 1 || kind->kernel != desc->kernel_width ||
-          kind->kernel != desc->kernel_height || kind->stride != stride))
+          kind->kernel != desc->kernel_height || kind->stride != desc->stride_width))
     kind++;
   return kind;
 }
@@ -84,37 +83,35 @@ static int64_t windows_within(int64_t pixels, int64_t reach, int64_t stride) {
 /* How many pixels of a tile fall on each way of the L1 sets that they can fall on, for pixels lie a
  * power of two apart more often than not. Where lines hold several vectors, evicted lines come back
  * for each. */
-static double crowding(const evr_conv2d_desc *d, int64_t stride) {
+static double crowding(const evr_conv2d_desc *d) {
   const int64_t line = 64, sets = 64, l1 = evr_cpu()->l1d_bytes;
   const double ways = l1 > 0 ? (double)l1 / (double)(line * sets) : 8.0;
   const int64_t pitch = d->in_channels * (int64_t)sizeof(float);
   int64_t distinct = sets;
   for (int64_t step = line * 2; step <= line * sets && pitch % step == 0; step *= 2) distinct /= 2;
-  const double columns = (double)((EVR_DEPTHWISE_WIDE - 1) * stride + d->kernel_width);
+  const double columns = (double)((EVR_DEPTHWISE_WIDE - 1) * d->stride_width + d->kernel_width);
   return columns * (double)d->kernel_height / ((double)distinct * ways);
 }
 
 static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, threads = p->common.parallel.threads;
-  const int64_t vertical_stride = evr_depthwise_stride(d->stride_height, height);
   const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
   const int64_t vertical_reach = (d->kernel_height - 1) * d->dilation_height;
   cut c = {0};
-  c.stride = evr_depthwise_stride(d->stride_width, p->sizes.conv_width);
-  c.kind = EVR_NAME(evr_depthwise_kind_of)(d, c.stride);
+  c.kind = EVR_NAME(evr_depthwise_kind_of)(d);
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
   c.copied = p->group_out > 1 || d->out_channels < EVR_LANES ||
-             crowding(d, c.stride) > (EVR_LANES == 16 ? 3.0 : 1.5);
+             crowding(d) > (EVR_LANES == 16 ? 3.0 : 1.5);
   c.tiles = EVR_NAME(evr_depthwise_cut_columns)(p->sizes.conv_width);
   const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
-  const int64_t tile = (EVR_DEPTHWISE_WIDE - 1) * c.stride + reach + 1;
+  const int64_t tile = (EVR_DEPTHWISE_WIDE - 1) * d->stride_width + reach + 1;
   const int64_t most =
       evr_max(evr_min(WINDOW_BYTES / tile / d->kernel_height, MOST_BLOCK_BYTES), LEAST_BLOCK_BYTES);
   c.blocks = evr_ceil_div(c.vectors, most / vector_bytes);
   c.block = evr_ceil_div(c.vectors, c.blocks);
   const int64_t pixels = WINDOW_BYTES / (c.block * vector_bytes);
-  cut_strips(&c, windows_within(pixels / d->kernel_height, reach, c.stride));
+  cut_strips(&c, windows_within(pixels / d->kernel_height, reach, d->stride_width));
   const int64_t tasks = d->batch * c.blocks * c.strips;
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, tasks) : 1;
   c.chunks = evr_min(evr_max(evr_ceil_div(height, MOST_ROWS), wanted), height);
@@ -123,18 +120,19 @@ static cut make_cut(const evr_conv2d_problem *p) {
 
   const int64_t widest = c.tiles.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
   const int64_t covered = evr_min(c.strip * widest, tile_start(&c, c.tiles.all));
-  c.in_columns = (covered - 1) * c.stride + reach + 1;
-  c.in_rows = (c.rows - 1) * vertical_stride + vertical_reach + 1;
-  const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = c.stride};
+  c.in_columns = (covered - 1) * d->stride_width + reach + 1;
+  c.in_rows = (c.rows - 1) * d->stride_height + vertical_reach + 1;
+  const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = d->stride_width};
   c.row_pixels = evr_depthwise_row_pixels(widest, c.kind->kernel, &shape);
   c.rows_bytes = array_bytes(c.in_rows, 1, 1, sizeof(float *));
   if (c.copied) {
     c.offsets_bytes = array_bytes(c.in_columns, 1, 1, sizeof(int64_t));
     /* An odd number of cache lines: columns must not evict each other. */
-    c.copy_pitch = evr_round_up(c.block * EVR_LANES, 16) / 16 * 16;
+    c.copy_pitch = evr_round_up(c.block * EVR_LANES, 16);
     if (c.copy_pitch / 16 % 2 == 0) c.copy_pitch += 16;
     c.ring = evr_min(vertical_reach + 1, c.in_rows);
-    c.copy_bytes = array_bytes(c.ring, c.in_columns, c.copy_pitch, sizeof(float));
+    c.copy_row = c.in_columns * c.copy_pitch + 16;
+    c.copy_bytes = array_bytes(c.ring, c.copy_row, 1, sizeof(float));
   } else {
     c.pixels_bytes = array_bytes(d->kernel_height, c.row_pixels, 1, sizeof(float *));
     c.offsets_bytes = array_bytes(c.strip, c.row_pixels, 1, sizeof(int64_t));
@@ -197,25 +195,25 @@ typedef struct task_view {
   const evr_conv2d_call *call;
   const cut *c;
   int64_t image;
-  int64_t first_row, end_row;       /* of the output */
-  int64_t first_channel;            /* likewise */
+  int64_t first_row, end_row; /* of the output */
+  int64_t first_channel;      /* likewise */
   int64_t first_tile, end_tile;
-  int64_t inner_tile, outer_tile;   /* tiles in between touch no padding at their sides */
-  int64_t inner_row, outer_row;     /* output rows in between touch no row of zeros */
-  evr_depthwise_work work;          /* what all its rectangles share */
+  int64_t inner_tile, outer_tile; /* tiles in between touch no padding at their sides */
+  int64_t inner_row, outer_row;   /* output rows in between touch no row of zeros */
+  evr_depthwise_work work;        /* what all its rectangles share */
   /* Scratch of this thread. */
-  const float **rows;   /* [in_rows], NULL: zeros */
+  const float **rows; /* [in_rows], NULL: zeros */
   const float **pixels;
-  int64_t *offsets;     /* of input columns from the row's start, -1: zero */
+  int64_t *offsets; /* of input columns from the row's start, -1: zero */
   float *zeros, *copy;
 } task_view;
 
 /* Of a column of the padded image from its row's start; -1: zero. */
 static int64_t column_offset(const evr_conv2d_desc *d, int64_t padded_column) {
   const int64_t end = d->pad_left + d->in_width + d->pad_right;
-  const int64_t iw = padded_column < end ? evr_source_pixel(padded_column - d->pad_left,
-                                                            d->in_width, d->pad_mode)
-                                         : -1; /* beyond the last window */
+  const int64_t iw = padded_column < end
+                         ? evr_source_pixel(padded_column - d->pad_left, d->in_width, d->pad_mode)
+                         : -1; /* beyond the last window */
   return iw < 0 ? -1 : iw * d->in_channels;
 }
 
@@ -247,12 +245,12 @@ static void find_inner_tiles(task_view *t) {
   const cut *c = t->c;
   const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
   int64_t tile = t->first_tile;
-  while (tile < t->end_tile && tile_start(c, tile) * c->stride < d->pad_left) tile++;
+  while (tile < t->end_tile && tile_start(c, tile) * d->stride_width < d->pad_left) tile++;
   t->inner_tile = tile;
   for (; tile < t->end_tile; tile++) {
     const int64_t end = tile_start(c, tile) + tile_columns(c, tile);
     if (end > t->p->sizes.conv_width ||
-        (end - 1) * c->stride + reach >= d->pad_left + d->in_width)
+        (end - 1) * d->stride_width + reach >= d->pad_left + d->in_width)
       break;
   }
   t->outer_tile = tile;
@@ -264,22 +262,23 @@ static void find_tile_offsets(const task_view *t) {
   const cut *c = t->c;
   for (int64_t tile = t->first_tile; tile < t->end_tile; tile++) {
     int64_t *out = t->offsets + (tile - t->first_tile) * c->row_pixels;
-    const int64_t columns = tile_columns(c, tile), first = tile_start(c, tile) * c->stride;
+    const int64_t columns = tile_columns(c, tile), first = tile_start(c, tile) * d->stride_width;
     if (c->kind->kernel > 0) {
-      for (int64_t i = 0; i < (columns - 1) * c->stride + c->kind->kernel; i++)
+      for (int64_t i = 0; i < (columns - 1) * d->stride_width + c->kind->kernel; i++)
         *out++ = column_offset(d, first + i);
       continue;
     }
     const int64_t real = evr_min(columns, t->p->sizes.conv_width - tile_start(c, tile));
     for (int64_t kw = 0; kw < d->kernel_width; kw++)
       for (int64_t i = 0; i < columns; i++)
-        *out++ = i < real ? column_offset(d, first + i * c->stride + kw * d->dilation_width) : -1;
+        *out++ =
+            i < real ? column_offset(d, first + i * d->stride_width + kw * d->dilation_width) : -1;
   }
 }
 
 static void point_at_pixels(const task_view *t, int64_t oh, int64_t tile) {
-  const int64_t count = evr_depthwise_row_pixels(tile_columns(t->c, tile), t->c->kind->kernel,
-                                                 &t->work);
+  const int64_t count =
+      evr_depthwise_row_pixels(tile_columns(t->c, tile), t->c->kind->kernel, &t->work);
   const int64_t *offsets = t->offsets + (tile - t->first_tile) * t->c->row_pixels;
   const float *const *rows = t->rows + (oh - t->first_row) * t->work.row_step;
   const float **out = t->pixels;
@@ -310,9 +309,9 @@ static void run(const task_view *t, int64_t row, int64_t end_row, int64_t tile, 
   work.out_rows = end_row - row;
   work.columns = evr_min(tile_start(c, end_tile), width) - ow;
   if (c->copied)
-    work.x_start = (ow - tile_start(c, t->first_tile)) * c->stride * work.x_pitch;
+    work.x_start = (ow - tile_start(c, t->first_tile)) * d->stride_width * work.x_pitch;
   else
-    work.x_start = (ow * c->stride - d->pad_left) * work.x_pitch + t->first_channel;
+    work.x_start = (ow * d->stride_width - d->pad_left) * work.x_pitch + t->first_channel;
   c->kind->run[tile < c->tiles.wide][pointers](&work);
 }
 
@@ -332,15 +331,17 @@ static void run_strip(const task_view *t, int64_t row, int64_t end_row, int64_t 
   run(t, row, end_row, wide, end_tile, false);
 }
 
-/* Each channel of one pixel as often as it has outputs. */
+/* Each channel of one pixel as often as it has outputs, in whole vectors: what one channel writes
+ * too much the next one, the next pixel or the slack of the row makes good. */
 static void repeat_channels(const task_view *t, const float *pixel, float *out) {
   const int64_t multiplier = t->p->group_out;
   const int64_t channels = t->work.last_channel + t->work.lanes;
   const float *x = pixel + t->first_channel / multiplier;
   int64_t c = 0, end = multiplier - t->first_channel % multiplier;
-  for (; c < channels; x++, end += multiplier)
-    for (; c < evr_min(end, channels); c++) out[c] = *x;
-  for (; c < EVR_LANES; c++) out[c] = 0.0f;
+  for (; c < channels; c = end, end += multiplier, x++) {
+    const vf value = vf_set1(*x);
+    for (int64_t i = c; i < evr_min(end, channels); i += EVR_LANES) vf_store(out + i, value);
+  }
 }
 
 /* One row of the copy; row NULL: zeros. */
@@ -369,18 +370,17 @@ static void copy_row(const task_view *t, const float *row, int64_t columns, floa
 static void run_on_copies(const task_view *t) {
   const evr_conv2d_desc *d = &t->p->desc;
   const cut *c = t->c;
-  const int64_t first = tile_start(c, t->first_tile) * c->stride;
-  const int64_t columns =
-      (tile_start(c, t->end_tile) - 1) * c->stride + (d->kernel_width - 1) * d->dilation_width + 1 -
-      first;
+  const int64_t first = tile_start(c, t->first_tile) * d->stride_width;
+  const int64_t columns = (tile_start(c, t->end_tile) - 1) * d->stride_width +
+                          (d->kernel_width - 1) * d->dilation_width + 1 - first;
   for (int64_t column = 0; column < columns; column++)
     t->offsets[column] = column_offset(d, first + column);
   int64_t copied = 0;
   for (int64_t oh = t->first_row; oh < t->end_row; oh++) {
-    const int64_t end = (oh - t->first_row) * t->work.row_step +
-                        (d->kernel_height - 1) * d->dilation_height + 1;
+    const int64_t end =
+        (oh - t->first_row) * t->work.row_step + (d->kernel_height - 1) * d->dilation_height + 1;
     for (; copied < end; copied++) {
-      float *const to = t->copy + copied % c->ring * c->in_columns * c->copy_pitch;
+      float *const to = t->copy + copied % c->ring * c->copy_row;
       const float *row = t->rows[copied];
       t->rows[copied] = to;
       copy_row(t, row, columns, to);
@@ -420,7 +420,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   t.work = (evr_depthwise_work){
       .kernel_height = d->kernel_height,
       .kernel_width = d->kernel_width,
-      .stride = c->stride,
+      .stride = d->stride_width,
       .dilation = d->dilation_width,
       .weights = packed + first_vector * EVR_LANES * p->depth,
       .vectors = vectors,
@@ -428,7 +428,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .lanes = evr_min(d->out_channels, EVR_LANES),
       .bias = j->call->bias != NULL ? j->call->bias + first_channel : NULL,
       .activation = &d->activation,
-      .row_step = evr_depthwise_stride(d->stride_height, p->sizes.conv_height),
+      .row_step = d->stride_height,
       .tap_step = d->dilation_height,
       .x_pitch = c->copied ? c->copy_pitch : d->in_channels,
       .pixels = t.pixels,

@@ -1,7 +1,8 @@
 /* The register tile of depthwise convolution, NCHW: R output rows of one plane by one vector of
  * output columns, for each vector of the row in turn.
  *
- * The input is a padded copy of the plane in phases: for stride S, phase (i, j) holds rows i, i + S,
+ * The input is a padded copy of the plane in phases: for stride S, phase (i, j) holds rows i, i +
+ * S,
  * ... and of these columns j, j + S, ..., so that every tap reads neighbouring columns. A vector
  * loaded for one row of the input meets all output rows that it belongs to. Rows are visited from
  * the top, so each sum still takes its taps in the canonical order. */
@@ -16,16 +17,16 @@
 #define EVR_PLANE_ROWS 4
 
 typedef struct evr_plane_tile {
-  const float *in;           /* first row and column under the first output */
-  int64_t pitch;             /* floats from one row of a phase to the next */
-  int64_t row_phase;         /* from one phase of rows to the next */
-  int64_t column_phase;      /* from one phase of columns to the next */
-  const float *weights;      /* [kh][kw] */
-  const float *bias;         /* one value, or NULL */
+  const float *in;                /* first row and column under the first output */
+  int64_t pitch;                  /* floats from one row of a phase to the next */
+  int64_t row_phase;              /* from one phase of rows to the next */
+  int64_t column_phase;           /* from one phase of columns to the next */
+  const float *weights;           /* [kh][kw] */
+  const float *bias;              /* one value, or NULL */
   evr_activation_kind activation; /* others than ReLU and ReLU6 are left to the caller */
-  int64_t width;             /* of the output */
+  int64_t width;                  /* of the output */
   float *y;
-  const float *residual;     /* at y's offset, or NULL */
+  const float *residual; /* at y's offset, or NULL */
 } evr_plane_tile;
 
 typedef void evr_plane_function(const evr_plane_tile *tile);
@@ -76,7 +77,7 @@ EVR_INLINE void evr_plane_run(const evr_plane_tile *tile, const int R, const int
 }
 
 typedef struct evr_plane_kind {
-  int kernel, stride; /* both square; dilation 1 */
+  int kernel, stride;                      /* both square; dilation 1 */
   evr_plane_function *run[EVR_PLANE_ROWS]; /* [rows - 1] */
 } evr_plane_kind;
 
@@ -87,7 +88,10 @@ typedef struct evr_plane_kind {
   EVR_PLANE_FUNCTION(name, 2, k, s)     \
   EVR_PLANE_FUNCTION(name, 3, k, s)     \
   EVR_PLANE_FUNCTION(name, 4, k, s)
-#define EVR_PLANE_ROW(name, k, s) {k, s, {name##1, name##2, name##3, name##4}}
+#define EVR_PLANE_ROW(name, k, s)                \
+  {                                              \
+    k, s, { name##1, name##2, name##3, name##4 } \
+  }
 
 EVR_PLANE_FUNCTIONS(plane_k3s1r, 3, 1)
 EVR_PLANE_FUNCTIONS(plane_k3s2r, 3, 2)

@@ -27,8 +27,7 @@ EVR_INLINE const float *evr_depthwise_slide(vf *sum, const int T, const int K, c
   for (int k = 0; k < K; k++) weight[k] = vf_once(vf_load(w + k * EVR_LANES));
   EVR_UNROLL
   for (int column = 0; column < (T - 1) * S + K; column++) {
-    const vf x =
-        vf_once(vf_load(pixels != NULL ? pixels[column] + channel : row + column * pitch));
+    const vf x = vf_once(vf_load(pixels != NULL ? pixels[column] + channel : row + column * pitch));
     EVR_UNROLL
     for (int t = 0; t < T; t++) {
       const int k = column - t * S;
@@ -157,17 +156,16 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
 
 #define EVR_DEPTHWISE_FUNCTION(name, t, k, s, pointers) \
   static void name(const evr_depthwise_work *work) { evr_depthwise_run(work, t, k, s, pointers); }
-#define EVR_DEPTHWISE_FUNCTIONS(name, k, s)                                             \
-  EVR_DEPTHWISE_FUNCTION(name##_narrow_rows, EVR_DEPTHWISE_NARROW, k, s, false)         \
-  EVR_DEPTHWISE_FUNCTION(name##_narrow_pointers, EVR_DEPTHWISE_NARROW, k, s, true)      \
-  EVR_DEPTHWISE_FUNCTION(name##_wide_rows, EVR_DEPTHWISE_WIDE, k, s, false)             \
+#define EVR_DEPTHWISE_FUNCTIONS(name, k, s)                                        \
+  EVR_DEPTHWISE_FUNCTION(name##_narrow_rows, EVR_DEPTHWISE_NARROW, k, s, false)    \
+  EVR_DEPTHWISE_FUNCTION(name##_narrow_pointers, EVR_DEPTHWISE_NARROW, k, s, true) \
+  EVR_DEPTHWISE_FUNCTION(name##_wide_rows, EVR_DEPTHWISE_WIDE, k, s, false)        \
   EVR_DEPTHWISE_FUNCTION(name##_wide_pointers, EVR_DEPTHWISE_WIDE, k, s, true)
-#define EVR_DEPTHWISE_ROW(name, k, s)                         \
-  {                                                           \
-    k, s, {                                                   \
-      {name##_narrow_rows, name##_narrow_pointers},           \
-      {name##_wide_rows, name##_wide_pointers},               \
-    }                                                         \
+#define EVR_DEPTHWISE_ROW(name, k, s)                                                         \
+  {                                                                                           \
+    k, s, {                                                                                   \
+      {name##_narrow_rows, name##_narrow_pointers}, {name##_wide_rows, name##_wide_pointers}, \
+    }                                                                                         \
   }
 
 EVR_DEPTHWISE_FUNCTIONS(k3s1, 3, 1)

@@ -1,5 +1,5 @@
-/* What the register tiles of depthwise convolution with channels in the lanes are given, and how they
- * are found. The tiles themselves stand in depthwise_tile.h. */
+/* What the register tiles of depthwise convolution with channels in the lanes are given, and how
+ * they are found. The tiles themselves stand in depthwise_tile.h. */
 #ifndef EVR_CONV_DEPTHWISE_WORK_H
 #define EVR_CONV_DEPTHWISE_WORK_H
 
@@ -15,24 +15,24 @@
 /* A rectangle of outputs, all of the same tile width. */
 typedef struct evr_depthwise_work {
   int64_t kernel_height, kernel_width, stride, dilation; /* the last three across columns */
-  const float *weights;        /* [vector][kh][kw][EVR_LANES] */
-  int64_t vectors;             /* of the block */
-  int64_t last_channel;        /* where the last vector starts: it may overlap the one before */
-  int64_t lanes;               /* channels in a vector; below EVR_LANES there is one vector */
-  const float *bias;           /* of the block, or NULL */
+  const float *weights;                                  /* [vector][kh][kw][EVR_LANES] */
+  int64_t vectors;                                       /* of the block */
+  int64_t last_channel; /* where the last vector starts: it may overlap the one before */
+  int64_t lanes;        /* channels in a vector; below EVR_LANES there is one vector */
+  const float *bias;    /* of the block, or NULL */
   const evr_activation *activation;
 
   /* Output row i, kernel row kh: rows[i * row_step + kh * tap_step], NULL where pointers serve. */
   const float *const *rows;
   int64_t row_step, tap_step;
-  int64_t x_start;             /* from there to the first input column of the first tile */
-  int64_t x_pitch;             /* floats from one input column to the next */
-  const float *const *pixels;  /* [kh][evr_depthwise_row_pixels]: one row, one tile */
+  int64_t x_start;            /* from there to the first input column of the first tile */
+  int64_t x_pitch;            /* floats from one input column to the next */
+  const float *const *pixels; /* [kh][evr_depthwise_row_pixels]: one row, one tile */
 
-  int64_t out_rows, columns;   /* of the rectangle */
+  int64_t out_rows, columns; /* of the rectangle */
   float *y;
-  const float *residual;       /* at y's offset, or NULL */
-  int64_t y_row, y_pitch;      /* floats from one output row or column to the next */
+  const float *residual;  /* at y's offset, or NULL */
+  int64_t y_row, y_pitch; /* floats from one output row or column to the next */
 } evr_depthwise_work;
 
 typedef void evr_depthwise_function(const evr_depthwise_work *work);
@@ -48,9 +48,8 @@ EVR_INLINE int64_t evr_depthwise_row_pixels(int64_t columns, int64_t known,
   return known > 0 ? (columns - 1) * work->stride + known : columns * work->kernel_width;
 }
 
-/* The tiles for a problem with this stride across columns. */
-const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc,
-                                                          int64_t stride);
+/* The tiles that serve a kernel. */
+const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc);
 
 /* The tiles of a row: so many wide ones, then narrow ones. They cover the columns with the least
  * waste, then in the fewest tiles. */
