@@ -25,11 +25,13 @@ typedef struct instance {
   void (*run)(const evr_gemm *gemm, float *scratch);
 } instance;
 
-#define INSTANCE(suffix, level)                                                     \
-  {#suffix, level, &evr_gemm_tile_rows_##suffix, &evr_gemm_tile_columns_##suffix,   \
-   evr_gemm_packed_a_count_##suffix, evr_gemm_packed_b_count_##suffix,              \
-   evr_gemm_pack_a_##suffix, evr_gemm_pack_b_##suffix,                              \
-   evr_gemm_scratch_count_##suffix, evr_gemm_##suffix}
+#define INSTANCE(suffix, level)                                                              \
+  {                                                                                          \
+#suffix, level, &evr_gemm_tile_rows_##suffix, &evr_gemm_tile_columns_##suffix,           \
+        evr_gemm_packed_a_count_##suffix, evr_gemm_packed_b_count_##suffix,                  \
+        evr_gemm_pack_a_##suffix, evr_gemm_pack_b_##suffix, evr_gemm_scratch_count_##suffix, \
+        evr_gemm_##suffix                                                                    \
+  }
 
 static const instance instances[] = {
     INSTANCE(scalar, EVR_ISA_SCALAR),
@@ -129,8 +131,7 @@ static void check_product(const instance *isa, test_random *random, int64_t m, i
   }
   g.c = c;
   const int64_t scratch_count = isa->scratch_count(&g);
-  float *scratch =
-      scratch_count > 0 ? place(&scratch_memory, scratch_count, where) : NULL;
+  float *scratch = scratch_count > 0 ? place(&scratch_memory, scratch_count, where) : NULL;
   if (scratch_count > 0) fill_untouched(scratch, scratch_count);
   guarded_freeze(&a_memory);
   guarded_freeze(&b_memory);

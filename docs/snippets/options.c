@@ -62,8 +62,7 @@ static void report_cpu(void) {
   char text[2048];
   if (evr_cpu_report(text, sizeof text) == EVR_OK) fputs(text, stdout);
   evr_cpu_info cpu;
-  if (evr_cpu_query(&cpu) == EVR_OK)
-    printf("%s runs %s\n", cpu.model, evr_isa_name(cpu.isa));
+  if (evr_cpu_query(&cpu) == EVR_OK) printf("%s runs %s\n", cpu.model, evr_isa_name(cpu.isa));
 }
 
 static void fail(evr_conv2d_desc desc) {

@@ -1,5 +1,5 @@
-/* Pointwise convolution: a window of one pixel, so that the output's pixel is a product of the input's
- * pixel with the matrix of weights. NHWC activations and HWIO weights, read as they are.
+/* Pointwise convolution: a window of one pixel, so that the output's pixel is a product of the
+ * input's pixel with the matrix of weights. NHWC activations and HWIO weights, read as they are.
  *
  * The example of docs/adding-a-kernel.md; not in the library. */
 #include <string.h>

@@ -1,4 +1,5 @@
-/* What the programs behind docs/api.md share. Each runs its pieces and holds them to their results. */
+/* What the programs behind docs/api.md share. Each runs its pieces and holds them to their
+ * results. */
 #ifndef SNIPPET_H
 #define SNIPPET_H
 
@@ -8,12 +9,12 @@
 #include <string.h>
 
 /* Ends the program unless the condition holds. */
-#define EXPECT(condition)                                                            \
-  do {                                                                               \
-    if (condition) break;                                                            \
-    fprintf(stderr, "%s:%d: not true: %s (last error: %s)\n", __FILE__, __LINE__,    \
-            #condition, evr_last_error());                                           \
-    exit(1);                                                                         \
+#define EXPECT(condition)                                                                     \
+  do {                                                                                        \
+    if (condition) break;                                                                     \
+    fprintf(stderr, "%s:%d: not true: %s (last error: %s)\n", __FILE__, __LINE__, #condition, \
+            evr_last_error());                                                                \
+    exit(1);                                                                                  \
   } while (0)
 
 #endif

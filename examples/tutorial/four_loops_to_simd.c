@@ -17,10 +17,10 @@ enum { ROUNDS = 7, SKIPPED = 77 };
 
 typedef struct row {
   const char *name;
-  step *run;        /* NULL: the library */
-  bool in_vectors;  /* a fraction of the vector peak means something */
+  step *run;       /* NULL: the library */
+  bool in_vectors; /* a fraction of the vector peak means something */
   int threads;
-  double seconds;   /* least over all rounds */
+  double seconds; /* least over all rounds */
 } row;
 
 typedef struct bench {
@@ -42,8 +42,8 @@ static double now(clockid_t clock) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* What runs on one thread is timed by that thread's own clock, which stands still while something else
- * has the processor: a busy machine then gives much the same figures as an idle one. */
+/* What runs on one thread is timed by that thread's own clock, which stands still while something
+ * else has the processor: a busy machine then gives much the same figures as an idle one. */
 static clockid_t clock_for(int threads) {
   return threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
 }
@@ -56,8 +56,8 @@ static void *take(int64_t bytes) {
 
 static float *floats(int64_t count) { return take(count * (int64_t)sizeof(float)); }
 
-/* Small whole numbers: every sum is exact in whatever order it is taken, so the steps can be compared
- * bit for bit although some round after each product and some do not. */
+/* Small whole numbers: every sum is exact in whatever order it is taken, so the steps can be
+ * compared bit for bit although some round after each product and some do not. */
 static float *random_floats(int64_t count, uint32_t *state) {
   float *values = floats(count);
   for (int64_t i = 0; i < count; i++) {
@@ -210,9 +210,10 @@ static void print_table(const bench *w, const row *rows, int count, const vector
            flop / r->seconds * 1e-9, 100.0 * flop / r->seconds / (peak * r->threads),
            rows[0].seconds / r->seconds);
   }
-  printf("\n\"evrisim\" is the library's own choice, %s, with packed weights; the peak of several\n"
-         "threads is taken as so many times that of one core.\n",
-         evr_conv2d_plan_variant(w->plan[0]));
+  printf(
+      "\n\"evrisim\" is the library's own choice, %s, with packed weights; the peak of several\n"
+      "threads is taken as so many times that of one core.\n",
+      evr_conv2d_plan_variant(w->plan[0]));
 }
 
 static const vector_steps *steps_of(evr_isa isa) {

@@ -1,7 +1,8 @@
-/* The layer that the tutorial "From four loops to SIMD" makes faster: a 3 x 3 convolution with stride
- * 1 and one pixel of zero padding on each side, so that the output is as large as the input.
- * Activations are NHWC, weights HWIO. The number of output channels is a multiple of 64, which spares
- * every step the last, partly filled vector; the library's own kernels have no such limit. */
+/* The layer that the tutorial "From four loops to SIMD" makes faster: a 3 x 3 convolution with
+ * stride 1 and one pixel of zero padding on each side, so that the output is as large as the input.
+ * Activations are NHWC, weights HWIO. The number of output channels is a multiple of 64, which
+ * spares every step the last, partly filled vector; the library's own kernels have no such
+ * limit. */
 #ifndef TUTORIAL_LAYER_H
 #define TUTORIAL_LAYER_H
 

@@ -3,7 +3,7 @@
 
 #include "layer.h"
 
-/* ---- Step 1: four loops and a single step ------------------------------------------------------ */
+/* ---- Step 1: four loops and a single step ---------------------------------------------------- */
 
 /* One output value: the window of one filter over one place of the picture. */
 static float single_step(const layer *l, const buffers *b, int64_t n, int64_t oh, int64_t ow,
@@ -31,10 +31,10 @@ void four_loops(const layer *l, const buffers *b) {
               single_step(l, b, n, oh, ow, oc);
 }
 
-/* ---- Step 2: the loop over output channels goes inside ----------------------------------------- */
+/* ---- Step 2: the loop over output channels goes inside --------------------------------------- */
 
-/* y[oc] += pixel * weights[oc] for all channels: neighbours in memory, in both arrays. Never inlined,
- * so that steps 2 to 4 run the same instructions and differ in nothing but their order. */
+/* y[oc] += pixel * weights[oc] for all channels: neighbours in memory, in both arrays. Never
+ * inlined, so that steps 2 to 4 run the same instructions and differ in nothing but their order. */
 __attribute__((noinline)) static void add_scaled_row(float pixel, const float *restrict weights,
                                                      float *restrict y, int64_t channels) {
   for (int64_t oc = 0; oc < channels; oc++) y[oc] += pixel * weights[oc];
@@ -54,7 +54,7 @@ void channels_inside(const layer *l, const buffers *b) {
   }
 }
 
-/* ---- Step 3: im2col, then a product of matrices ------------------------------------------------ */
+/* ---- Step 3: im2col, then a product of matrices ---------------------------------------------- */
 
 void im2col(const layer *l, const buffers *b, int64_t first, int64_t rows, float *matrix) {
   for (int64_t pixel = first; pixel < first + rows; pixel++)
@@ -63,8 +63,8 @@ void im2col(const layer *l, const buffers *b, int64_t first, int64_t rows, float
         memcpy(matrix, pixel_under(l, b, pixel, kh, kw), (size_t)l->in_channels * sizeof *matrix);
 }
 
-/* c += a b: a has rows x depth values (a row begins a_stride after the one before), b depth x columns,
- * c rows x columns. */
+/* c += a b: a has rows x depth values (a row begins a_stride after the one before), b depth x
+ * columns, c rows x columns. */
 static void multiply_add(int64_t rows, int64_t columns, int64_t depth, const float *a,
                          int64_t a_stride, const float *b, float *c) {
   for (int64_t i = 0; i < rows; i++)
@@ -79,7 +79,7 @@ void im2col_naive(const layer *l, const buffers *b) {
   multiply_add(rows, columns, depth, b->matrix, depth, b->weights, b->y);
 }
 
-/* ---- Step 4: the product in small blocks --------------------------------------------------------- */
+/* ---- Step 4: the product in small blocks ----------------------------------------------------- */
 
 enum { BLOCK = 8 }; /* terms of a sum */
 

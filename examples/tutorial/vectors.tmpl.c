@@ -1,9 +1,10 @@
-/* Steps 5 to 9 of the tutorial, in the library's vocabulary of vector operations (kernels/simd): the
- * build compiles this file once for each instruction set, with 1, 4, 8 or 16 floats to a vector. */
+/* Steps 5 to 9 of the tutorial, in the library's vocabulary of vector operations (kernels/simd):
+ * the build compiles this file once for each instruction set, with 1, 4, 8 or 16 floats to a
+ * vector. */
 #include "layer.h"
 #include "simd/simd.h"
 
-/* ---- Step 5: a vector of output channels -------------------------------------------------------- */
+/* ---- Step 5: a vector of output channels ----------------------------------------------------- */
 
 static void one_vector(const layer *l, const buffers *b) {
   const int64_t depth = sum_depth(l);
@@ -19,7 +20,7 @@ static void one_vector(const layer *l, const buffers *b) {
   }
 }
 
-/* ---- Step 6: a tile of sums in registers -------------------------------------------------------- */
+/* ---- Step 6: a tile of sums in registers ----------------------------------------------------- */
 
 /* As many sums as leave registers for the weights and one pixel: of 32 registers (AVX-512, NEON)
  * 6 x 4 are sums, of 16 (AVX2) 6 x 2. */
@@ -94,18 +95,17 @@ static void register_tile(const layer *l, const buffers *b) {
                  b->y + oc, l->out_channels);
 }
 
-/* ---- Step 7: weights in the order of use, the matrix in bands ----------------------------------- */
+/* ---- Step 7: weights in the order of use, the matrix in bands -------------------------------- */
 
 /* [block of channels][k][channel of the block]. Done once for a network, not once for a picture. */
 static void pack(const layer *l, const float *weights, float *packed) {
   for (int64_t oc = 0; oc < l->out_channels; oc += TILE_CHANNELS)
     for (int64_t k = 0; k < sum_depth(l); k++)
-      for (int64_t i = 0; i < TILE_CHANNELS; i++)
-        *packed++ = weights[k * l->out_channels + oc + i];
+      for (int64_t i = 0; i < TILE_CHANNELS; i++) *packed++ = weights[k * l->out_channels + oc + i];
 }
 
-/* Pixels whose rows of the matrix are made, used and forgotten together: 96 x 576 floats are 216 KiB,
- * which the second-level cache holds. */
+/* Pixels whose rows of the matrix are made, used and forgotten together: 96 x 576 floats are 216
+ * KiB, which the second-level cache holds. */
 enum { BAND = 96 };
 
 static int64_t band_pixels(const layer *l, int64_t first) {
@@ -124,7 +124,7 @@ static void cache_blocks(const layer *l, const buffers *b) {
   }
 }
 
-/* ---- Step 8: pointers instead of a matrix ------------------------------------------------------- */
+/* ---- Step 8: pointers instead of a matrix ---------------------------------------------------- */
 
 /* under[tap][pixel of the band]: where the channels lie that the matrix would hold a copy of. */
 typedef const float *band_pointers[TAPS][BAND];
@@ -158,7 +158,7 @@ static void pixel_pointers(const layer *l, const buffers *b) {
   for (int64_t first = 0; first < pixel_count(l); first += BAND) pointer_band(l, b, first);
 }
 
-/* ---- Step 9: bands on several threads ----------------------------------------------------------- */
+/* ---- Step 9: bands on several threads -------------------------------------------------------- */
 
 static void threads(const layer *l, const buffers *b) {
 #if defined(_OPENMP)
@@ -167,10 +167,10 @@ static void threads(const layer *l, const buffers *b) {
   for (int64_t first = 0; first < pixel_count(l); first += BAND) pointer_band(l, b, first);
 }
 
-/* ---- The peak ----------------------------------------------------------------------------------- */
+/* ---- The peak -------------------------------------------------------------------------------- */
 
-/* Nothing but fused multiply-adds on registers, in chains enough to fill the pipelines and few enough
- * for sixteen registers. */
+/* Nothing but fused multiply-adds on registers, in chains enough to fill the pipelines and few
+ * enough for sixteen registers. */
 static float multiply_add(int64_t rounds) {
   const vf factor = vf_set1(0.5f);
   vf sums[CHAINS];

@@ -1,4 +1,5 @@
-/** @file activation.h  Elementwise functions, forward. Their errors in ulp stand in docs/numbers.md. */
+/** @file activation.h  Elementwise functions, forward. Their errors in ulp stand in
+ * docs/numbers.md. */
 #ifndef EVRISIM_ACTIVATION_H
 #define EVRISIM_ACTIVATION_H
 

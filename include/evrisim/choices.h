@@ -5,8 +5,8 @@
  *  choice holds for one library version, CPU model, instruction-set limit, math mode, thread count
  *  and descriptor; a set may hold choices of many machines.
  *
- *  A file of choices is text: a line that names the format, then for each choice a line with its key,
- *  a tab and the name of the variant.
+ *  A file of choices is text: a line that names the format, then for each choice a line with its
+ *  key, a tab and the name of the variant.
  */
 #ifndef EVRISIM_CHOICES_H
 #define EVRISIM_CHOICES_H
@@ -28,13 +28,13 @@ EVR_API void evr_choices_destroy(evr_choices *choices);
 /** How many choices the set holds; 0 for NULL. */
 EVR_API size_t evr_choices_count(const evr_choices *choices);
 
-/** Adds the choices of a file; those that the set has already are replaced. EVR_FILE_ERROR where the
- *  file cannot be read, or is no file of choices: the sentence names the line; the set is then
+/** Adds the choices of a file; those that the set has already are replaced. EVR_FILE_ERROR where
+ * the file cannot be read, or is no file of choices: the sentence names the line; the set is then
  *  unchanged. A name that this build does not know is kept, and never used. */
 EVR_API evr_status evr_choices_load(evr_choices *choices, const char *path);
 
-/** Writes the set, sorted, to a new file beside path that then takes its place, so that path is never
- *  half-written. EVR_FILE_ERROR where that fails. */
+/** Writes the set, sorted, to a new file beside path that then takes its place, so that path is
+ * never half-written. EVR_FILE_ERROR where that fails. */
 EVR_API evr_status evr_choices_save(const evr_choices *choices, const char *path);
 
 #ifdef __cplusplus

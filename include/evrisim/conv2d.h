@@ -1,4 +1,5 @@
-/** @file conv2d.h  Two-dimensional convolution, forward: filter, and optionally detect and condense.
+/** @file conv2d.h  Two-dimensional convolution, forward: filter, and optionally detect and
+ * condense.
  *
  *  Shapes (row-major, dense):
  *  - x: batch x in_height x in_width x in_channels (NHWC), or batch x in_channels x in_height x
@@ -41,13 +42,15 @@ typedef struct evr_conv2d_desc {
   evr_layout layout;               /**< of x, residual and y */
   evr_filter_layout filter_layout; /**< of weights */
   evr_activation activation;
-  evr_pool2d_window pool;          /**< kind EVR_POOL_NONE: no pooling */
+  evr_pool2d_window pool; /**< kind EVR_POOL_NONE: no pooling */
 } evr_conv2d_desc;
 
 /** Batch, groups, strides, dilations 1; pads 0; NHWC, HWIO; identity; no pooling. */
-#define EVR_CONV2D_DESC_INIT \
-  { 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO, \
-    { EVR_IDENTITY, 0.0f }, EVR_POOL2D_WINDOW_INIT }
+#define EVR_CONV2D_DESC_INIT                                                          \
+  {                                                                                   \
+    1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO, \
+        {EVR_IDENTITY, 0.0f}, EVR_POOL2D_WINDOW_INIT                                  \
+  }
 
 /** Sizes that follow from a descriptor; counts are in floats. */
 typedef struct evr_conv2d_sizes {
@@ -70,8 +73,7 @@ typedef struct evr_conv2d_plan evr_conv2d_plan;
 /** Makes a plan. options NULL: defaults. On failure *plan is set to NULL (where plan is given).
  *  The caller destroys the plan; the allocator and thread pool must outlive it. */
 EVR_API evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc,
-                                          const evr_plan_options *options,
-                                          evr_conv2d_plan **plan);
+                                          const evr_plan_options *options, evr_conv2d_plan **plan);
 /** NULL is allowed. */
 EVR_API void evr_conv2d_plan_destroy(evr_conv2d_plan *plan);
 
@@ -91,8 +93,7 @@ EVR_API size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan);
 /** Packs weights once for many executions of this plan. packed has evr_conv2d_packed_size bytes,
  *  any alignment; NULL is allowed where that size is 0. Packed weights serve this plan, and plans
  *  of the same descriptor, variant and library version. */
-EVR_API evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights,
-                                   void *packed);
+EVR_API evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, void *packed);
 
 /** All that an execution can be given. Zero what is not used. */
 typedef struct evr_conv2d_arguments {
@@ -102,7 +103,7 @@ typedef struct evr_conv2d_arguments {
   const float *bias;     /**< or NULL */
   const float *residual; /**< or NULL */
   float *y;
-  void *workspace;       /**< evr_conv2d_workspace_size bytes, any alignment; NULL: the library
+  void *workspace; /**< evr_conv2d_workspace_size bytes, any alignment; NULL: the library
                               allocates and releases one */
 } evr_conv2d_arguments;
 

@@ -11,22 +11,23 @@ extern "C" {
 /** Instruction-set levels. A level is a bundle, all or nothing: every feature that its kernels
  *  use, and the operating system's consent to save its registers. On x86 the levels are nested. */
 typedef enum evr_isa {
-  EVR_ISA_ANY = 0,    /**< in options: no limit */
-  EVR_ISA_SCALAR = 1, /**< the baseline of the architecture (plain x86-64: SSE2, not used by hand) */
-  EVR_ISA_NEON = 2,   /**< AArch64 Advanced SIMD with fused multiply-add */
-  EVR_ISA_AVX2 = 3,   /**< AVX2, FMA3; YMM state enabled */
-  EVR_ISA_AVX512 = 4  /**< AVX2 and AVX-512 F, BW, CD, DQ, VL; ZMM state enabled */
+  EVR_ISA_ANY = 0, /**< in options: no limit */
+  EVR_ISA_SCALAR =
+      1,             /**< the baseline of the architecture (plain x86-64: SSE2, not used by hand) */
+  EVR_ISA_NEON = 2,  /**< AArch64 Advanced SIMD with fused multiply-add */
+  EVR_ISA_AVX2 = 3,  /**< AVX2, FMA3; YMM state enabled */
+  EVR_ISA_AVX512 = 4 /**< AVX2 and AVX-512 F, BW, CD, DQ, VL; ZMM state enabled */
 } evr_isa;
 
 /** What evr_cpu_query found. */
 typedef struct evr_cpu_info {
-  evr_isa isa;           /**< the highest level that this CPU and operating system allow */
-  char vendor[16];       /**< "GenuineIntel", "AuthenticAMD", ...; "" where unknown */
-  char model[64];        /**< brand string; "" where unknown */
-  int64_t l1d_bytes;     /**< level 1 data cache of one core; 0 where unknown */
-  int64_t l2_bytes;      /**< level 2 cache of one core; 0 where unknown */
-  int64_t l3_bytes;      /**< last level cache that a core can reach; 0 where unknown */
-  int logical_cpus;      /**< CPUs that this process may be scheduled on, at least 1 */
+  evr_isa isa;       /**< the highest level that this CPU and operating system allow */
+  char vendor[16];   /**< "GenuineIntel", "AuthenticAMD", ...; "" where unknown */
+  char model[64];    /**< brand string; "" where unknown */
+  int64_t l1d_bytes; /**< level 1 data cache of one core; 0 where unknown */
+  int64_t l2_bytes;  /**< level 2 cache of one core; 0 where unknown */
+  int64_t l3_bytes;  /**< last level cache that a core can reach; 0 where unknown */
+  int logical_cpus;  /**< CPUs that this process may be scheduled on, at least 1 */
 } evr_cpu_info;
 
 /** Fills *info. Does not look at the environment. EVR_INVALID_ARGUMENT when info is NULL. */
@@ -37,7 +38,8 @@ EVR_API evr_status evr_cpu_query(evr_cpu_info *info);
  *  it does not fit. A buffer of 2048 bytes always suffices. */
 EVR_API evr_status evr_cpu_report(char *text, size_t size);
 
-/** Name of a level as EVR_MAX_ISA takes it: "scalar", "neon", "avx2", "avx512"; "any"; "unknown". */
+/** Name of a level as EVR_MAX_ISA takes it: "scalar", "neon", "avx2", "avx512"; "any";
+ * "unknown". */
 EVR_API const char *evr_isa_name(evr_isa isa);
 
 #ifdef __cplusplus

@@ -26,7 +26,10 @@ typedef struct evr_dense_desc {
 } evr_dense_desc;
 
 /** Batch 1, weights in-by-out, identity. */
-#define EVR_DENSE_DESC_INIT { 1, 0, 0, EVR_IO, { EVR_IDENTITY, 0.0f } }
+#define EVR_DENSE_DESC_INIT                 \
+  {                                         \
+    1, 0, 0, EVR_IO, { EVR_IDENTITY, 0.0f } \
+  }
 
 /** Immutable, as evr_conv2d_plan. */
 typedef struct evr_dense_plan evr_dense_plan;

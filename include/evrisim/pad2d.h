@@ -17,7 +17,8 @@ typedef struct evr_pad2d_desc {
 } evr_pad2d_desc;
 
 /** Batch 1, no pads, zeros, NHWC. */
-#define EVR_PAD2D_DESC_INIT { 1, 0, 0, 0, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC }
+#define EVR_PAD2D_DESC_INIT \
+  { 1, 0, 0, 0, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC }
 
 /** Sizes that follow from a descriptor; counts are in floats. */
 typedef struct evr_pad2d_sizes {

@@ -57,23 +57,23 @@ typedef struct evr_plan_options {
                             gives. Few are used where the work is small. */
   evr_allocator allocator;
   evr_thread_pool thread_pool;
-  evr_effort effort;   /**< not used where a variant is forced */
+  evr_effort effort;    /**< not used where a variant is forced */
   evr_choices *choices; /**< looked in before any other choice (but a forced one), and added to by
                              EVR_MEASURE; NULL: none. Read and written only during the call. */
 } evr_plan_options;
 
 /** All defaults. */
 #define EVR_PLAN_OPTIONS_INIT \
-  { EVR_MATH_STANDARD, NULL, EVR_ISA_ANY, 0, { NULL, NULL, NULL }, { NULL, NULL }, EVR_ESTIMATE, NULL }
+  { EVR_MATH_STANDARD, NULL, EVR_ISA_ANY, 0, {NULL, NULL, NULL}, {NULL, NULL}, EVR_ESTIMATE, NULL }
 
 /** One line of an answer to "which variants are there for this descriptor, and why not?" */
 typedef struct evr_variant_report {
-  const char *name;    /**< static storage */
-  evr_isa isa;         /**< level needed */
-  bool accepted;       /**< can serve this descriptor with these options on this machine */
-  bool chosen;         /**< a plan made now would use it, unless it measured */
-  double cost;         /**< estimated time in nanoseconds, where accepted; for ordering only */
-  char reason[160];    /**< why it is refused; "" where accepted */
+  const char *name; /**< static storage */
+  evr_isa isa;      /**< level needed */
+  bool accepted;    /**< can serve this descriptor with these options on this machine */
+  bool chosen;      /**< a plan made now would use it, unless it measured */
+  double cost;      /**< estimated time in nanoseconds, where accepted; for ordering only */
+  char reason[160]; /**< why it is refused; "" where accepted */
 } evr_variant_report;
 
 #ifdef __cplusplus

@@ -21,7 +21,8 @@ typedef struct evr_pool2d_desc {
 } evr_pool2d_desc;
 
 /** Batch 1, NHWC, a window with stride and dilation 1. */
-#define EVR_POOL2D_DESC_INIT { 1, 0, 0, 0, EVR_NHWC, EVR_POOL2D_WINDOW_INIT }
+#define EVR_POOL2D_DESC_INIT \
+  { 1, 0, 0, 0, EVR_NHWC, EVR_POOL2D_WINDOW_INIT }
 
 /** Sizes that follow from a descriptor; counts are in elements. */
 typedef struct evr_pool2d_sizes {
@@ -40,8 +41,7 @@ typedef struct evr_pool2d_plan evr_pool2d_plan;
 
 /** Makes a plan; see evr_conv2d_plan_create. */
 EVR_API evr_status evr_pool2d_plan_create(const evr_pool2d_desc *desc,
-                                          const evr_plan_options *options,
-                                          evr_pool2d_plan **plan);
+                                          const evr_plan_options *options, evr_pool2d_plan **plan);
 /** NULL is allowed. */
 EVR_API void evr_pool2d_plan_destroy(evr_pool2d_plan *plan);
 /** Name of the chosen variant, static storage; "" for NULL. */

@@ -1,11 +1,11 @@
 /** @file softmax.h  Softmax over the channels of each pixel, forward.
  *
- *  y[c] = e^(x[c] - max x) / sum over channels of the same; a NaN, or an infinite maximum, gives NaN
- *  as the formula does. For plain rows (batch x classes) leave height and width at 1.
+ *  y[c] = e^(x[c] - max x) / sum over channels of the same; a NaN, or an infinite maximum, gives
+ *  NaN as the formula does. For plain rows (batch x classes) leave height and width at 1.
  *
  *  Canonical order of the sum: sixteen partial sums begin at +0; the term of channel c is added to
- *  partial sum c % 16, in order of c; then partial sum j + 8 is added to j for j < 8, j + 4 to j for
- *  j < 4, j + 2 to j for j < 2, and 1 to 0.
+ *  partial sum c % 16, in order of c; then partial sum j + 8 is added to j for j < 8, j + 4 to j
+ *  for j < 4, j + 2 to j for j < 2, and 1 to 0.
  */
 #ifndef EVRISIM_SOFTMAX_H
 #define EVRISIM_SOFTMAX_H
@@ -23,7 +23,8 @@ typedef struct evr_softmax_desc {
 } evr_softmax_desc;
 
 /** Batch, height, width 1; NHWC. */
-#define EVR_SOFTMAX_DESC_INIT { 1, 0, 1, 1, EVR_NHWC }
+#define EVR_SOFTMAX_DESC_INIT \
+  { 1, 0, 1, 1, EVR_NHWC }
 
 /** Immutable, as evr_conv2d_plan. */
 typedef struct evr_softmax_plan evr_softmax_plan;

@@ -18,7 +18,7 @@ typedef enum evr_status {
   EVR_UNSUPPORTED = 4,      /**< the forced variant cannot serve this descriptor on this machine */
   EVR_UNKNOWN_NAME = 5,     /**< no variant, instruction set or environment value of that name */
   EVR_OUT_OF_MEMORY = 6,    /**< the allocator returned NULL */
-  EVR_FILE_ERROR = 7        /**< a file cannot be read or written, or does not hold what it should */
+  EVR_FILE_ERROR = 7 /**< a file cannot be read or written, or does not hold what it should */
 } evr_status;
 
 /** Name of a status, such as "EVR_OVERFLOW"; static storage; never NULL. */

@@ -43,18 +43,18 @@ typedef enum evr_padding_scheme {
 
 /** Elementwise functions. x is one value; alpha is evr_activation.alpha. */
 typedef enum evr_activation_kind {
-  EVR_IDENTITY = 0,     /**< x */
-  EVR_RELU = 1,         /**< x < 0 ? 0 : x; so NaN and -0 pass */
-  EVR_LEAKY_RELU = 2,   /**< x < 0 ? alpha x : x */
-  EVR_ELU = 3,          /**< x < 0 ? alpha (e^x - 1) : x  (Clevert et al., 2015) */
-  EVR_SIGMOID = 4,      /**< 1 / (1 + e^-x) */
-  EVR_TANH = 5,         /**< tanh x */
-  EVR_SCALED_TANH = 6,  /**< 1.7159 tanh(2x/3)  (LeCun et al., Efficient BackProp, 1998) */
-  EVR_RELU6 = 7,        /**< min(max(x, 0), 6), NaN passes  (Howard et al., 2017) */
-  EVR_HARD_SWISH = 8,   /**< x relu6(x + 3) / 6  (Howard et al., MobileNetV3, 2019) */
-  EVR_SILU = 9,         /**< x sigmoid(x), also called swish */
-  EVR_GELU = 10,        /**< x Phi(x), Phi the normal distribution  (Hendrycks and Gimpel, 2016) */
-  EVR_GELU_TANH = 11    /**< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), same source */
+  EVR_IDENTITY = 0,    /**< x */
+  EVR_RELU = 1,        /**< x < 0 ? 0 : x; so NaN and -0 pass */
+  EVR_LEAKY_RELU = 2,  /**< x < 0 ? alpha x : x */
+  EVR_ELU = 3,         /**< x < 0 ? alpha (e^x - 1) : x  (Clevert et al., 2015) */
+  EVR_SIGMOID = 4,     /**< 1 / (1 + e^-x) */
+  EVR_TANH = 5,        /**< tanh x */
+  EVR_SCALED_TANH = 6, /**< 1.7159 tanh(2x/3)  (LeCun et al., Efficient BackProp, 1998) */
+  EVR_RELU6 = 7,       /**< min(max(x, 0), 6), NaN passes  (Howard et al., 2017) */
+  EVR_HARD_SWISH = 8,  /**< x relu6(x + 3) / 6  (Howard et al., MobileNetV3, 2019) */
+  EVR_SILU = 9,        /**< x sigmoid(x), also called swish */
+  EVR_GELU = 10,       /**< x Phi(x), Phi the normal distribution  (Hendrycks and Gimpel, 2016) */
+  EVR_GELU_TANH = 11   /**< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), same source */
 } evr_activation_kind;
 
 /** An elementwise function and its parameter. Zero initialisation is the identity. */
@@ -65,10 +65,10 @@ typedef struct evr_activation {
 
 /** What is condensed out of a pooling window. */
 typedef enum evr_pool_kind {
-  EVR_POOL_NONE = 0,   /**< no pooling; only as the pool of a convolution */
-  EVR_POOL_MAX = 1,    /**< the greatest value: the first of equals; the first NaN wins over all */
-  EVR_POOL_AVERAGE = 2,/**< the sum in order of rows, then columns, divided by the count */
-  EVR_POOL_MIN = 3     /**< the smallest value; ties and NaN as in EVR_POOL_MAX */
+  EVR_POOL_NONE = 0,    /**< no pooling; only as the pool of a convolution */
+  EVR_POOL_MAX = 1,     /**< the greatest value: the first of equals; the first NaN wins over all */
+  EVR_POOL_AVERAGE = 2, /**< the sum in order of rows, then columns, divided by the count */
+  EVR_POOL_MIN = 3      /**< the smallest value; ties and NaN as in EVR_POOL_MAX */
 } evr_pool_kind;
 
 /** A sliding window of pooling. Padding never wins a maximum or minimum and adds zero to a sum.
@@ -77,7 +77,7 @@ typedef struct evr_pool2d_window {
   evr_pool_kind kind;
   int64_t kernel_height, kernel_width;
   int64_t stride_height, stride_width;
-  int64_t dilation_height, dilation_width; /**< 1 is dense */
+  int64_t dilation_height, dilation_width;          /**< 1 is dense */
   int64_t pad_top, pad_bottom, pad_left, pad_right; /**< each smaller than the dilated kernel */
   bool ceil_mode;         /**< round the output size up; a window that would start in the bottom
                                or right padding is dropped */

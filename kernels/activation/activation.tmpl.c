@@ -51,9 +51,9 @@ static void run_block(void *argument, int64_t task, int slot) {
   (void)slot;
   const work *w = argument;
   const int64_t start = task * BLOCK;
-  EVR_NAME(evr_activation_apply)
-  (&w->problem->activation, w->call->x + start, w->call->y + start,
-   evr_min(BLOCK, w->problem->count - start));
+  const int64_t count = evr_min(BLOCK, w->problem->count - start);
+  const float *const x = w->call->x + start;
+  EVR_NAME(evr_activation_apply)(&w->problem->activation, x, w->call->y + start, count);
 }
 
 static void forward(const void *problem, const void *arguments) {

@@ -29,12 +29,12 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
   const int64_t width = p->sizes.conv_width;
   shape->pixels = pixels;
   shape->rows = pixels % width == 0;
-  shape->pointer_bytes = evr_size_lines(evr_size_product(
-      evr_size_product((size_t)shape->runs, (size_t)pixels), sizeof(float *)));
+  shape->pointer_bytes = evr_size_lines(
+      evr_size_product(evr_size_product((size_t)shape->runs, (size_t)pixels), sizeof(float *)));
   shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
-  shape->run_bytes = evr_size_lines(
-      evr_size_product(evr_size_product((size_t)shape->runs, sizeof(int64_t)),
-                       may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
+  shape->run_bytes =
+      evr_size_lines(evr_size_product(evr_size_product((size_t)shape->runs, sizeof(int64_t)),
+                                      may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
   shape->zero_bytes =
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
   if (shape->folded) {
@@ -48,8 +48,8 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 }
 
 size_t evr_band_bytes(const evr_band_shape *shape) {
-  const size_t tables = evr_size_sum(shape->pointer_bytes,
-                                     evr_size_sum(shape->place_bytes, shape->run_bytes));
+  const size_t tables =
+      evr_size_sum(shape->pointer_bytes, evr_size_sum(shape->place_bytes, shape->run_bytes));
   return evr_size_sum(tables, evr_size_sum(shape->zero_bytes, shape->copy_bytes));
 }
 
@@ -206,9 +206,9 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
   const int64_t width = l->p->sizes.conv_width;
   const int64_t pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
   const int64_t top = first / width, bottom = (first + pixels - 1) / width + 1;
-  copy_rows(l, copy, top * d->stride_height - d->pad_top,
-            (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height +
-                1);
+  copy_rows(
+      l, copy, top * d->stride_height - d->pad_top,
+      (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1);
   band->regions[band->count++] = (evr_region){.pixels = pixels,
                                               .runs = d->kernel_height,
                                               .pointers = l->pointers,
@@ -261,7 +261,8 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
     band->count = 0;
     band->skips = false;
   }
-  const rectangle all = {first_pixel / width, (first_pixel + pixels - 1) / width + 1, 0, width,
-                         first_pixel, first_pixel + pixels};
+  const rectangle all = {
+      first_pixel / width, (first_pixel + pixels - 1) / width + 1, 0, width, first_pixel,
+      first_pixel + pixels};
   add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width});
 }

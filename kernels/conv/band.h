@@ -17,12 +17,12 @@
 
 /* The same for every band of a problem. */
 typedef struct evr_band_shape {
-  bool folded;            /* a run is a window row of a padded copy, else a tap of the image */
-  bool rows;              /* bands are whole rows, as leaving out taps needs */
+  bool folded; /* a run is a window row of a padded copy, else a tap of the image */
+  bool rows;   /* bands are whole rows, as leaving out taps needs */
   int64_t runs, run_length;
-  int64_t pixels;         /* most pixels of a band */
-  int64_t copy_rows;      /* padded copy: rows of one band */
-  int64_t copy_floats;    /* floats of one of its rows, padding included */
+  int64_t pixels;      /* most pixels of a band */
+  int64_t copy_rows;   /* padded copy: rows of one band */
+  int64_t copy_floats; /* floats of one of its rows, padding included */
   size_t pointer_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
 } evr_band_shape;
 

@@ -365,9 +365,10 @@ static void run_task(void *argument, int64_t task, int slot) {
         run_any(in, offsets, j->weights + oc * p->depth, p->depth, run, vectors);
         finish(j, run, oc, at, rows);
       }
-      if (!evr_depthwise_activates(d->activation.kind))
-        EVR_NAME(evr_activation_apply)
-        (&d->activation, j->call->y + at, j->call->y + at, rows * width);
+      if (!evr_depthwise_activates(d->activation.kind)) {
+        float *const y = j->call->y + at;
+        EVR_NAME(evr_activation_apply)(&d->activation, y, y, rows * width);
+      }
     }
   }
 }

@@ -2,11 +2,11 @@
  * (NCHW is handed to direct_nchw.tmpl.c.)
  *
  * A task is a band of pixels of one image and group, and a stretch of its output channels. For each
- * block of channels and each cut of the sum, the weights of that block and cut (a panel that streams
- * from L2) meet every tile of the band. */
+ * block of channels and each cut of the sum, the weights of that block and cut (a panel that
+ * streams from L2) meet every tile of the band. */
+#include "conv/direct.h"
 #include "activation/apply.h"
 #include "conv/band.h"
-#include "conv/direct.h"
 #include "conv/direct_tile.h"
 #include "conv/pace.h"
 #include "core/checked.h"
@@ -40,16 +40,13 @@ static void block_vectors(const blocking *b, int64_t block, int64_t *first, int6
   *count = (block + 1) * b->vectors / b->blocks - *first;
 }
 
-static int64_t l2_bytes(void) {
-  return evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
-}
+static int64_t l2_bytes(void) { return evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024; }
 
 /* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
  * its pointers are shared by as many terms as leave L2 to the image. */
 static int64_t panel_cut(int64_t runs, int64_t run_length) {
   const int64_t panel = evr_min(PANEL_BYTES, l2_bytes() / 4);
-  const int64_t most =
-      evr_max(panel / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
+  const int64_t most = evr_max(panel / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
   const int64_t depth = runs * run_length;
   if (depth <= most) return depth;
   if (run_length <= most) return most / run_length * run_length;
@@ -62,10 +59,9 @@ static int64_t panel_cut(int64_t runs, int64_t run_length) {
 static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64_t wanted_bands) {
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
   const int64_t pixels = height * width;
-  const double read_bytes = (double)p->sizes.x_count * sizeof(float) /
-                            (double)(p->desc.batch * p->desc.groups * pixels);
-  const int64_t fits =
-      evr_max((int64_t)fmin((double)l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
+  const double read_bytes =
+      (double)p->sizes.x_count * sizeof(float) / (double)(p->desc.batch * p->desc.groups * pixels);
+  const int64_t fits = evr_max((int64_t)fmin((double)l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
   const int64_t most =
       evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b->shape.runs), 8);
   const int64_t bands =
@@ -153,7 +149,7 @@ typedef struct job {
 typedef struct block_work {
   const job *j;
   const evr_band *band;
-  const float *weights;      /* of the block, all of k */
+  const float *weights; /* of the block, all of k */
   int64_t image, group;
   int64_t channel, channels; /* over all groups */
   int64_t vectors;
@@ -314,8 +310,8 @@ static void forward(const void *problem, const void *call) {
     return;
   }
   job j = {p, call, make_blocking(p)};
-  evr_parallel_for(&p->common.parallel,
-                   p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
+  evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
+                   run_task, &j);
 }
 
 /* Whole vectors are computed, filled or not; every run of a pixel costs its pointer. */

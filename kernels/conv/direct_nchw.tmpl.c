@@ -11,7 +11,8 @@
 #include "core/cpu.h"
 #include "gemm/tile.h"
 
-/* Steps of depth that are gathered at once, at most: deeper blocks store and load sums less often. */
+/* Steps of depth that are gathered at once, at most: deeper blocks store and load sums less
+ * often. */
 #define DEPTH 512
 
 /* Panels of pixels in a task, at most. All of them meet a panel of weights before the next one is
@@ -25,7 +26,8 @@
  * where the pixels of a tap are would else take longer than copying them. */
 #define WIDE_BELOW 8
 
-/* So few pixels left over by whole vectors are done one by one, with output channels in the lanes. */
+/* So few pixels left over by whole vectors are done one by one, with output channels in the
+ * lanes. */
 #define ODD_PIXELS (EVR_GEMM_HAS_COLUMN ? 3 : 0)
 
 /* Output channels that meet all panels of a task before the odd pixels do. */
@@ -61,8 +63,8 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t l2 = evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
   const int64_t fitting = l2 / 2 / (b.depth * EVR_GEMM_COLUMNS * (int64_t)sizeof(float));
   b.group = evr_min(evr_max(1, evr_min(PANELS, fitting)), b.panels);
-  /* Enough tasks for every thread: fewer panels, then fewer channels each, although these gather the
-   * same pixels again. */
+  /* Enough tasks for every thread: fewer panels, then fewer channels each, although these gather
+   * the same pixels again. */
   const int64_t images = d->batch * d->groups;
   const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, images) : 1;
   if (b.panels < wanted * b.group) b.group = evr_max(1, b.panels / wanted);
@@ -130,10 +132,10 @@ typedef struct part {
   const evr_conv2d_problem *p;
   const evr_conv2d_call *call;
   int64_t image, group;
-  const float *weights;   /* of the group */
+  const float *weights; /* of the group */
   panel panels[PANELS];
   int64_t count;
-  bool odd;               /* the last panel holds odd pixels */
+  bool odd; /* the last panel holds odd pixels */
 } part;
 
 /* One panel of pixels against channels c to c + rows of the group; tile holds what they share. */
@@ -204,8 +206,7 @@ static void run_task(void *argument, int64_t task, int slot) {
     if (b->wide)
       gather(p, &all, x, k, tile.depth, segments);
     else
-      for (int64_t i = 0; i < t.count; i++)
-        gather(p, &t.panels[i], x, k, tile.depth, segments);
+      for (int64_t i = 0; i < t.count; i++) gather(p, &t.panels[i], x, k, tile.depth, segments);
     for (int64_t c = stretch * b->stretch; c < channels_end; c += CHANNELS) {
       const int64_t c_end = evr_min(c + CHANNELS, channels_end);
       for (int64_t r = c; r < c_end; r += EVR_GEMM_ROWS) {
@@ -222,20 +223,19 @@ static void run_task(void *argument, int64_t task, int slot) {
 void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                                               const evr_conv2d_call *call) {
   job j = {p, call, make_blocking(p)};
-  evr_parallel_for(&p->common.parallel,
-                   p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches, run_task, &j);
+  evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches,
+                   run_task, &j);
 }
 
-/* The product, in whole vectors, a step of a tile taking at least four of them, as that is how long a
- * sum takes to be ready for the next; and in cycles what tiles cost beside that, finding segments for
- * each tap, and copying them. */
+/* The product, in whole vectors, a step of a tile taking at least four of them, as that is how long
+ * a sum takes to be ready for the next; and in cycles what tiles cost beside that, finding segments
+ * for each tap, and copying them. */
 double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
   const double panels = (double)b.panels, depth = (double)p->depth;
   /* An odd pixel takes about a third of what a vector does. */
-  const double vectors =
-      ((double)b.vectors + (b.panels > b.full_panels ? 0.4 : 0.0)) / panels;
+  const double vectors = ((double)b.vectors + (b.panels > b.full_panels ? 0.4 : 0.0)) / panels;
   const double full_tiles = (double)(p->group_out / EVR_GEMM_ROWS);
   const double short_tile = (double)(p->group_out % EVR_GEMM_ROWS) * vectors;
   const double tile_vectors = full_tiles * EVR_GEMM_ROWS * vectors +
@@ -243,8 +243,7 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double blocks = (double)evr_ceil_div(p->depth, b.depth);
   const double tiles = 40.0 * (full_tiles + 1.0) * blocks;
   const bool padded = d->pad_left > 0 || d->pad_right > 0;
-  const double rows =
-      vectors * EVR_LANES / (double)p->sizes.conv_width + (b.wide ? 1.0 : 2.0);
+  const double rows = vectors * EVR_LANES / (double)p->sizes.conv_width + (b.wide ? 1.0 : 2.0);
   const double segments = rows * (padded ? 2.0 : 1.0);
   const double taps = (double)(d->kernel_height * d->kernel_width) + blocks;
   const double finding = taps * (b.wide ? 6.0 * segments : 20.0 + 6.0 * segments);

@@ -3,10 +3,10 @@
  *     for each run of the window, for each k of the run:
  *         acc[m][n] = fma(pixel[m][k], weights[k][n], acc[m][n])
  *
- * A run is a stretch of the window whose input values lie side by side: the channels of one tap, or,
- * with few channels, the channels of a whole window row. One pointer for each pixel and run says
- * where it lies, in the image, in a padded copy or in a row of zeros, so that stride, dilation,
- * padding and row ends cost the inner loop nothing.
+ * A run is a stretch of the window whose input values lie side by side: the channels of one tap,
+ * or, with few channels, the channels of a whole window row. One pointer for each pixel and run
+ * says where it lies, in the image, in a padded copy or in a row of zeros, so that stride,
+ * dilation, padding and row ends cost the inner loop nothing.
  *
  * Tiles are N vectors wide with at most EVR_TILE_PIXELS(N) pixels: as many accumulators as leave
  * registers for the N weights and a broadcast. */
@@ -33,13 +33,13 @@ typedef struct evr_tile {
   const float *weights;       /* [k][N * EVR_LANES] */
   float *y;                   /* pixel m at y + places[m] */
   const int64_t *places;
-  int64_t last_lanes;         /* channels in the last vector, 1 .. EVR_LANES */
-  bool begin;                 /* start from +0; else go on from the sums in y */
-  bool end;                   /* finish with bias, residual and relu */
+  int64_t last_lanes; /* channels in the last vector, 1 .. EVR_LANES */
+  bool begin;         /* start from +0; else go on from the sums in y */
+  bool end;           /* finish with bias, residual and relu */
   bool relu;
-  bool watch;                 /* report a finished sum of -0 */
-  const float *bias;          /* or NULL */
-  const float *residual;      /* pixel m at residual + places[m], or NULL */
+  bool watch;            /* report a finished sum of -0 */
+  const float *bias;     /* or NULL */
+  const float *residual; /* pixel m at residual + places[m], or NULL */
 } evr_tile;
 
 EVR_INLINE vf evr_tile_load(const float *p, int n, int last, int64_t last_lanes) {
@@ -59,8 +59,8 @@ EVR_INLINE bool evr_tile_has_minus_zero(const int M, const int N, vf acc[8][EVR_
   return vm_any(vi_eq(least, vi_set1(INT32_MIN)));
 }
 
-/* M and N are constants where this is inlined. Returns whether a watched sum was -0, before bias and
- * residual. */
+/* M and N are constants where this is inlined. Returns whether a watched sum was -0, before bias
+ * and residual. */
 EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
   vf acc[8][EVR_TILE_VECTORS];
   const int last = N - 1;
@@ -79,8 +79,7 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
     EVR_UNROLL
     for (int m = 0; m < M; m++) {
       EVR_UNROLL
-      for (int n = 0; n < N; n++)
-        acc[m][n] = evr_tile_load(y + places[m], n, last, last_lanes);
+      for (int n = 0; n < N; n++) acc[m][n] = evr_tile_load(y + places[m], n, last, last_lanes);
     }
   }
   const int64_t length = t->length;
@@ -119,8 +118,8 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
       for (int m = 0; m < M; m++) {
         EVR_UNROLL
         for (int n = 0; n < N; n++)
-          acc[m][n] = vf_add(acc[m][n], evr_tile_load(t->residual + places[m], n, last,
-                                                      last_lanes));
+          acc[m][n] =
+              vf_add(acc[m][n], evr_tile_load(t->residual + places[m], n, last, last_lanes));
       }
     }
     if (t->relu) {
@@ -152,13 +151,12 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
 /* One function for each tile shape, so that accumulators stay in registers, and a table of them. */
 #define EVR_TILE_FUNCTION(m, n) \
   static bool tile_##m##x##n(const evr_tile *t) { return evr_tile_run(t, m, n); }
-#define EVR_TILE_COLUMN_6(n)                                                              \
-  EVR_TILE_FUNCTION(1, n)                                                                 \
-  EVR_TILE_FUNCTION(2, n)                                                                 \
-  EVR_TILE_FUNCTION(3, n)                                                                 \
+#define EVR_TILE_COLUMN_6(n) \
+  EVR_TILE_FUNCTION(1, n)    \
+  EVR_TILE_FUNCTION(2, n)    \
+  EVR_TILE_FUNCTION(3, n)    \
   EVR_TILE_FUNCTION(4, n) EVR_TILE_FUNCTION(5, n) EVR_TILE_FUNCTION(6, n)
-#define EVR_TILE_COLUMN_8(n) \
-  EVR_TILE_COLUMN_6(n) EVR_TILE_FUNCTION(7, n) EVR_TILE_FUNCTION(8, n)
+#define EVR_TILE_COLUMN_8(n) EVR_TILE_COLUMN_6(n) EVR_TILE_FUNCTION(7, n) EVR_TILE_FUNCTION(8, n)
 
 typedef bool evr_tile_function(const evr_tile *t);
 

@@ -1,9 +1,9 @@
 /* Reading runs of pixels out of an NCHW image: stride, dilation, padding and the ends of rows are
  * resolved here, so that the products beyond know nothing of them. For templates.
  *
- * What one tap of the window meets in a run of output pixels (counted through the rows of the output
- * plane) is the same set of places in every input plane: it is found once as a list of segments, and
- * then copied out of one plane after another. */
+ * What one tap of the window meets in a run of output pixels (counted through the rows of the
+ * output plane) is the same set of places in every input plane: it is found once as a list of
+ * segments, and then copied out of one plane after another. */
 #ifndef EVR_CONV_GATHER_H
 #define EVR_CONV_GATHER_H
 
@@ -13,7 +13,7 @@
 
 /* Pixels side by side in the output that are stride_width apart in one input row. */
 typedef struct evr_segment {
-  int64_t from;  /* place of the first in the plane; negative: zeros */
+  int64_t from; /* place of the first in the plane; negative: zeros */
   int64_t count;
 } evr_segment;
 
@@ -45,8 +45,8 @@ static inline int64_t evr_find_segments(const evr_conv2d_problem *p, int64_t kh,
     while (i < run) {
       int64_t step = 1, from = evr_source_pixel(at, d->in_width, d->pad_mode);
       if (at >= 0 && at < d->in_width)
-        step = evr_min(run - i, stride == 1 ? d->in_width - at
-                                            : evr_ceil_div(d->in_width - at, stride));
+        step = evr_min(run - i,
+                       stride == 1 ? d->in_width - at : evr_ceil_div(d->in_width - at, stride));
       n = evr_add_segment(segments, n, from < 0 ? -1 : row + from, step);
       i += step;
       at += step * stride;

@@ -4,8 +4,8 @@
  *   NHWC:  Y[pixels x channels] = columns[pixels x depth] W[depth x channels]
  *   NCHW:  Y[channels x pixels] = W[channels x depth] columns[depth x pixels]
  *
- * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there the
- * image is the matrix. */
+ * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there
+ * the image is the matrix. */
 #include "conv/direct.h"
 #include "conv/gather.h"
 #include "conv/pace.h"
@@ -47,8 +47,8 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
   /* A copied segment may end in whole vectors. */
   if (b.copies)
-    b.matrix_bytes = evr_size_sum(
-        evr_size_product(evr_size_floats(p->depth), (size_t)b.band), evr_size_floats(EVR_LANES));
+    b.matrix_bytes = evr_size_sum(evr_size_product(evr_size_floats(p->depth), (size_t)b.band),
+                                  evr_size_floats(EVR_LANES));
   b.slot_bytes = b.matrix_bytes;
   if (nchw) {
     const evr_gemm product = {.k = p->depth};
@@ -86,8 +86,7 @@ static void copy_window(const evr_conv2d_problem *p, const float *x, int64_t oh,
       continue;
     }
     for (int64_t kw = 0; kw < d->kernel_width; kw++, to += p->group_in) {
-      const int64_t iw =
-          evr_source_pixel(left + kw * d->dilation_width, d->in_width, d->pad_mode);
+      const int64_t iw = evr_source_pixel(left + kw * d->dilation_width, d->in_width, d->pad_mode);
       if (ih < 0 || iw < 0)
         memset(to, 0, (size_t)p->group_in * sizeof *to);
       else
@@ -114,12 +113,12 @@ typedef struct part {
 static void multiply_nhwc(const job *j, const part *t) {
   const evr_conv2d_problem *p = j->p;
   const evr_conv2d_desc *d = &p->desc;
-  const float *x = j->call->x + t->image * d->in_height * d->in_width * d->in_channels +
-                   t->group * p->group_in;
+  const float *x =
+      j->call->x + t->image * d->in_height * d->in_width * d->in_channels + t->group * p->group_in;
   if (j->b.copies)
     for (int64_t i = 0; i < t->pixels; i++)
-      copy_window(p, x, (t->pixel + i) / p->sizes.conv_width,
-                  (t->pixel + i) % p->sizes.conv_width, t->matrix + i * p->depth);
+      copy_window(p, x, (t->pixel + i) / p->sizes.conv_width, (t->pixel + i) % p->sizes.conv_width,
+                  t->matrix + i * p->depth);
   const int64_t channel = t->group * p->group_out + t->channel;
   const int64_t at =
       (t->image * p->sizes.conv_height * p->sizes.conv_width + t->pixel) * d->out_channels +
@@ -150,8 +149,7 @@ static void multiply_nchw(const job *j, const part *t) {
     float *to = t->matrix;
     for (int64_t kh = 0; kh < d->kernel_height; kh++)
       for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-        const int64_t n =
-            evr_find_segments(p, kh, kw, t->pixel, t->pixels, t->segments);
+        const int64_t n = evr_find_segments(p, kh, kw, t->pixel, t->pixels, t->segments);
         for (int64_t ic = 0; ic < p->group_in; ic++, to += t->pixels)
           evr_copy_segments(x + ic * in_plane, (p->group_in - ic) * in_plane, t->segments, n,
                             d->stride_width, to);
@@ -204,8 +202,8 @@ static void run_task(void *argument, int64_t task, int slot) {
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
   job j = {p, call, make_blocking(p)};
-  evr_parallel_for(&p->common.parallel,
-                   p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches, run_task, &j);
+  evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
+                   run_task, &j);
 }
 
 /* Where packed weights exceed this, each pass over the pixels brings them in anew. */

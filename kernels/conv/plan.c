@@ -89,7 +89,8 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
   /* In whole lines, as one begins where the other ends. */
-  const size_t packed = kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
+  const size_t packed =
+      kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
   const size_t scratch =
       kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(&t.conv)) : 0;
   const size_t map = t.pooled ? evr_size_floats(t.conv.sizes.y_count) : 0;

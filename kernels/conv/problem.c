@@ -6,12 +6,12 @@
 #include "core/checked.h"
 #include "core/status.h"
 
-static const evr_window_names vertical = {"desc.in_height",       "desc.kernel_height",
-                                          "desc.stride_height",   "desc.dilation_height",
-                                          "desc.pad_top",         "desc.pad_bottom"};
-static const evr_window_names horizontal = {"desc.in_width",       "desc.kernel_width",
-                                            "desc.stride_width",   "desc.dilation_width",
-                                            "desc.pad_left",       "desc.pad_right"};
+static const evr_window_names vertical = {"desc.in_height",     "desc.kernel_height",
+                                          "desc.stride_height", "desc.dilation_height",
+                                          "desc.pad_top",       "desc.pad_bottom"};
+static const evr_window_names horizontal = {"desc.in_width",     "desc.kernel_width",
+                                            "desc.stride_width", "desc.dilation_width",
+                                            "desc.pad_left",     "desc.pad_right"};
 
 static evr_window vertical_window(const evr_conv2d_desc *d) {
   return (evr_window){d->in_height,       d->kernel_height, d->stride_height,
@@ -68,8 +68,8 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   EVR_TRY(evr_check_window(&horizontal, &columns, &extent_w, &padded_w));
   EVR_TRY(evr_check_pads(d->pad_mode, "desc.pad_top", d->pad_top, "desc.pad_bottom", d->pad_bottom,
                          "desc.in_height", d->in_height));
-  EVR_TRY(evr_check_pads(d->pad_mode, "desc.pad_left", d->pad_left, "desc.pad_right",
-                         d->pad_right, "desc.in_width", d->in_width));
+  EVR_TRY(evr_check_pads(d->pad_mode, "desc.pad_left", d->pad_left, "desc.pad_right", d->pad_right,
+                         "desc.in_width", d->in_width));
 
   *problem = (evr_conv2d_problem){.desc = *d};
   problem->desc.pool.kind = EVR_POOL_NONE;
@@ -83,8 +83,8 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   s->out_height = s->conv_height;
   s->out_width = s->conv_width;
   s->bias_count = d->out_channels;
-  /* A stride that is never taken, or a dilation between no taps, may be any number; kernels multiply
-   * with them. */
+  /* A stride that is never taken, or a dilation between no taps, may be any number; kernels
+   * multiply with them. */
   if (s->conv_height == 1) problem->desc.stride_height = 1;
   if (s->conv_width == 1) problem->desc.stride_width = 1;
   if (d->kernel_height == 1) problem->desc.dilation_height = 1;

@@ -8,14 +8,14 @@
 
 typedef struct evr_conv2d_problem {
   evr_problem common;
-  evr_conv2d_desc desc;  /* pool.kind is EVR_POOL_NONE: the plan runs the pooling;
+  evr_conv2d_desc desc; /* pool.kind is EVR_POOL_NONE: the plan runs the pooling;
                             layout may be the other one where both are the same, and
                             a stride or dilation that has no effect is 1 */
   evr_conv2d_sizes sizes;
-  int64_t group_in;      /* input channels of a group */
-  int64_t group_out;     /* output channels of a group */
-  int64_t depth;         /* terms of one sum: kernel_height * kernel_width * group_in */
-  double multiplies;     /* multiply-adds of the whole operation */
+  int64_t group_in;  /* input channels of a group */
+  int64_t group_out; /* output channels of a group */
+  int64_t depth;     /* terms of one sum: kernel_height * kernel_width * group_in */
+  double multiplies; /* multiply-adds of the whole operation */
 } evr_conv2d_problem;
 
 typedef struct evr_conv2d_call {
@@ -25,7 +25,7 @@ typedef struct evr_conv2d_call {
   const float *bias;     /* or NULL */
   const float *residual; /* or NULL */
   float *y;
-  void *workspace;       /* aligned; workspace_size bytes */
+  void *workspace; /* aligned; workspace_size bytes */
 } evr_conv2d_call;
 
 /* Checks a descriptor (but for its pool) and derives everything except common. */

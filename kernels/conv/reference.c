@@ -21,8 +21,8 @@ static float single_step(const evr_conv2d_problem *p, const evr_conv2d_call *cal
       for (int64_t ic = 0; ic < p->group_in; ic++) {
         const float pixel =
             padded ? 0.0f
-                   : call->x[evr_offset(d->layout, d->in_channels, d->in_height, d->in_width, n,
-                                        ih, iw, group * p->group_in + ic)];
+                   : call->x[evr_offset(d->layout, d->in_channels, d->in_height, d->in_width, n, ih,
+                                        iw, group * p->group_in + ic)];
         sum = fmaf(pixel, call->weights[evr_weight_offset(p, kh, kw, ic, oc)], sum);
       }
     }

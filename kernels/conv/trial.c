@@ -13,11 +13,10 @@ static void describe(const void *problem, char *text, size_t size) {
            " dilation %" PRId64 "x%" PRId64 " pads %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
            " mode %d %s %s activation %d",
            d->batch, d->groups, d->in_channels, d->in_height, d->in_width, d->out_channels,
-           d->kernel_height, d->kernel_width, d->stride_height, d->stride_width,
-           d->dilation_height, d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left,
-           d->pad_right, (int)d->pad_mode, d->layout == EVR_NHWC ? "NHWC" : "NCHW",
-           d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW",
-           (int)d->activation.kind);
+           d->kernel_height, d->kernel_width, d->stride_height, d->stride_width, d->dilation_height,
+           d->dilation_width, d->pad_top, d->pad_bottom, d->pad_left, d->pad_right,
+           (int)d->pad_mode, d->layout == EVR_NHWC ? "NHWC" : "NCHW",
+           d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW", (int)d->activation.kind);
 }
 
 static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y) {

@@ -17,8 +17,7 @@ EVR_INLINE size_t evr_conv2d_packed_group_bytes(const evr_conv2d_problem *p) {
 
 EVR_INLINE const float *evr_conv2d_packed_group(const evr_conv2d_problem *p, const void *packed,
                                                 int64_t group) {
-  return (const float *)packed +
-         (size_t)group * (evr_conv2d_packed_group_bytes(p) / sizeof(float));
+  return (const float *)packed + (size_t)group * (evr_conv2d_packed_group_bytes(p) / sizeof(float));
 }
 
 EVR_INLINE size_t evr_conv2d_packed_matrix_size(const evr_conv2d_problem *p) {
@@ -32,9 +31,9 @@ EVR_INLINE void evr_conv2d_pack_matrix(const evr_conv2d_problem *p, const float 
   const bool by_tap = d->filter_layout == EVR_OIHW;
   const int64_t taps = by_tap ? d->kernel_height * d->kernel_width : 1;
   for (int64_t group = 0; group < d->groups; group++) {
-    float *to = (float *)packed + (size_t)group * (evr_conv2d_packed_group_bytes(p) / sizeof(float));
-    const float *from =
-        weights + evr_weight_offset(p, 0, 0, 0, group * p->group_out);
+    float *to =
+        (float *)packed + (size_t)group * (evr_conv2d_packed_group_bytes(p) / sizeof(float));
+    const float *from = weights + evr_weight_offset(p, 0, 0, 0, group * p->group_out);
     for (int64_t tap = 0; tap < taps; tap++) {
       const evr_gemm_source source = {.source = from + tap,
                                       .k_step = by_tap ? taps : d->out_channels,

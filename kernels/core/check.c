@@ -36,8 +36,7 @@ evr_status evr_check_activation(const char *name, const evr_activation *activati
   if ((int)activation->kind < EVR_IDENTITY || activation->kind > EVR_GELU_TANH)
     return evr_fail(EVR_INVALID_ARGUMENT, "%s.kind is %d, which is no evr_activation_kind", name,
                     (int)activation->kind);
-  const bool has_parameter =
-      activation->kind == EVR_LEAKY_RELU || activation->kind == EVR_ELU;
+  const bool has_parameter = activation->kind == EVR_LEAKY_RELU || activation->kind == EVR_ELU;
   if (has_parameter && !isfinite(activation->alpha))
     return evr_fail(EVR_INVALID_ARGUMENT, "%s.alpha is %g; it must be finite", name,
                     (double)activation->alpha);
@@ -71,8 +70,9 @@ evr_status evr_check_window(const evr_window_names *names, const evr_window *win
     return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " times %s %" PRId64 " does not fit",
                     names->dilation, window->dilation, names->kernel, window->kernel);
   if (!evr_sum(window->in, window->before, padded) || !evr_sum(*padded, window->after, padded))
-    return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " plus its pads %" PRId64 " and %" PRId64
-                    " does not fit", names->in, window->in, window->before, window->after);
+    return evr_fail(EVR_OVERFLOW,
+                    "%s %" PRId64 " plus its pads %" PRId64 " and %" PRId64 " does not fit",
+                    names->in, window->in, window->before, window->after);
   if (*extent > *padded)
     return evr_fail(EVR_INVALID_ARGUMENT,
                     "%s is %" PRId64 " with %s %" PRId64 ", so it spans %" PRId64

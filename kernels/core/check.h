@@ -6,10 +6,10 @@
 #include "evrisim/status.h"
 
 /* Returns from the calling function unless the check passed. */
-#define EVR_TRY(check)                              \
-  do {                                              \
-    const evr_status status_ = (check);             \
-    if (status_ != EVR_OK) return status_;          \
+#define EVR_TRY(check)                     \
+  do {                                     \
+    const evr_status status_ = (check);    \
+    if (status_ != EVR_OK) return status_; \
   } while (0)
 
 evr_status evr_check_pointer(const char *name, const void *pointer);

@@ -32,8 +32,7 @@ static inline bool evr_sum(int64_t a, int64_t b, int64_t *result) {
 static inline bool evr_count_floats(int64_t a, int64_t b, int64_t c, int64_t d, int64_t *count) {
   int64_t product = 1;
   if (!evr_multiply(a, b, &product) || !evr_multiply(product, c, &product) ||
-      !evr_multiply(product, d, &product) ||
-      product > EVR_MOST_FLOATS)
+      !evr_multiply(product, d, &product) || product > EVR_MOST_FLOATS)
     return false;
   *count = product;
   return true;

@@ -157,8 +157,7 @@ static evr_status parse(table *t, const evr_allocator *allocator, FILE *file, co
     if (!whole || tab == NULL || tab == line || tab[1] == '\0' ||
         (size_t)(tab - line) >= EVR_CHOICE_KEY_SIZE || strlen(tab + 1) >= EVR_CHOICE_NAME_SIZE)
       return evr_fail(EVR_FILE_ERROR,
-                      "%.200s, line %lu: not a key, a tab and the name of a variant", path,
-                      number);
+                      "%.200s, line %lu: not a key, a tab and the name of a variant", path, number);
     *tab = '\0';
     EVR_TRY(insert(t, allocator, line, tab + 1));
   }
@@ -182,8 +181,8 @@ evr_status evr_choices_load(evr_choices *choices, const char *path) {
   const table *const parts[] = {&choices->table, &loaded};
   for (int part = 0; part < 2; part++)
     for (size_t i = 0; status == EVR_OK && i < parts[part]->count; i++)
-      status = insert(&merged, &choices->allocator, parts[part]->rows[i].key,
-                      parts[part]->rows[i].name);
+      status =
+          insert(&merged, &choices->allocator, parts[part]->rows[i].key, parts[part]->rows[i].name);
   if (status == EVR_OK) {
     const table old = choices->table;
     choices->table = merged;
@@ -232,6 +231,5 @@ evr_status evr_choices_save(const evr_choices *choices, const char *path) {
   unlock(choices);
   evr_release(&choices->allocator, beside);
   return good ? EVR_OK
-              : evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", path,
-                         strerror(errno));
+              : evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", path, strerror(errno));
 }

@@ -26,8 +26,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   evr_status result = evr_environment_get(&environment);
   if (result != EVR_OK) return result;
   if (o->math != EVR_MATH_STANDARD && o->math != EVR_MATH_EXACT)
-    return evr_fail(EVR_INVALID_ARGUMENT, "options.math is %d, which is no evr_math",
-                    (int)o->math);
+    return evr_fail(EVR_INVALID_ARGUMENT, "options.math is %d, which is no evr_math", (int)o->math);
   if (strcmp(evr_isa_name(o->max_isa), "unknown") == 0)
     return evr_fail(EVR_INVALID_ARGUMENT, "options.max_isa is %d, which is no evr_isa",
                     (int)o->max_isa);
@@ -64,7 +63,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
     memcpy(settings->environment_variant, environment.variant, sizeof environment.variant);
     settings->variant = settings->environment_variant;
   }
-  settings->threads = o->num_threads > 0             ? o->num_threads
+  settings->threads = o->num_threads > 0            ? o->num_threads
                       : environment.num_threads > 0 ? environment.num_threads
                                                     : evr_default_threads(&o->thread_pool);
   return EVR_OK;
@@ -72,9 +71,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
 
 void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work) {
   const double worth = work / WORK_WORTH_A_THREAD;
-  const int threads = worth < 2.0                   ? 1
-                      : worth < settings->threads ? (int)worth
-                                                    : settings->threads;
+  const int threads = worth < 2.0 ? 1 : worth < settings->threads ? (int)worth : settings->threads;
   *problem = (evr_problem){settings->math, {settings->pool, threads}};
 }
 
@@ -154,8 +151,7 @@ static bool promising(const evr_variant *variant, evr_operation operation,
 }
 
 static evr_status fastest(evr_operation operation, const evr_settings *settings,
-                          const void *problem, const evr_trial *trial,
-                          const evr_variant **chosen) {
+                          const void *problem, const evr_trial *trial, const evr_variant **chosen) {
   size_t rows;
   const evr_variant *registry = evr_registry(&rows);
   char reason[EVR_REASON_SIZE];
@@ -200,7 +196,8 @@ static const evr_variant *kept_choice(evr_operation operation, const evr_setting
   return NULL;
 }
 
-/* The choice that is kept, or that is found by timing. *chosen stays NULL where there is neither. */
+/* The choice that is kept, or that is found by timing. *chosen stays NULL where there is
+ * neither. */
 static evr_status choose_by_trial(evr_operation operation, const evr_settings *settings,
                                   const void *problem, const evr_trial *trial,
                                   const evr_variant **chosen) {
@@ -235,8 +232,8 @@ evr_status evr_choose(evr_operation operation, const evr_settings *settings, con
 }
 
 evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
-                             const void *problem, const evr_trial *trial,
-                             evr_variant_report *list, size_t capacity, size_t *count) {
+                             const void *problem, const evr_trial *trial, evr_variant_report *list,
+                             size_t capacity, size_t *count) {
   if (count == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "count is NULL");
   if (list == NULL && capacity > 0)
     return evr_fail(EVR_INVALID_ARGUMENT, "list is NULL while capacity is %zu", capacity);

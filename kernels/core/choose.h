@@ -8,16 +8,16 @@
 /* Options and environment, checked and merged. */
 typedef struct evr_settings {
   evr_math math;
-  evr_isa max_isa;        /* never EVR_ISA_ANY: the lowest of CPU, options and environment */
-  const char *isa_limit;  /* who set max_isa, for sentences */
-  const char *variant;    /* forced name or family, or NULL */
-  bool variant_is_option; /* forced by the caller rather than the environment */
+  evr_isa max_isa;             /* never EVR_ISA_ANY: the lowest of CPU, options and environment */
+  const char *isa_limit;       /* who set max_isa, for sentences */
+  const char *variant;         /* forced name or family, or NULL */
+  bool variant_is_option;      /* forced by the caller rather than the environment */
   bool variant_may_be_missing; /* an operation without a variant of that name chooses freely */
-  int threads;            /* at least 1 */
+  int threads;                 /* at least 1 */
   evr_allocator allocator;
   evr_thread_pool pool;
   evr_effort effort;
-  evr_choices *choices;   /* or NULL */
+  evr_choices *choices; /* or NULL */
   char environment_variant[64];
 } evr_settings;
 
@@ -33,14 +33,14 @@ void evr_problem_init(evr_problem *problem, const evr_settings *settings, double
 bool evr_variant_is_called(const evr_variant *variant, const char *name);
 
 /* The forced variant; or the one that settings.choices names; or with EVR_MEASURE the fastest; or
- * the accepted variant of least cost. problem is the operation's own type. trial NULL: the operation
- * has nothing to time. */
+ * the accepted variant of least cost. problem is the operation's own type. trial NULL: the
+ * operation has nothing to time. */
 evr_status evr_choose(evr_operation operation, const evr_settings *settings, const void *problem,
                       const evr_trial *trial, const evr_variant **chosen);
 
 /* The answer of ..._list_variants; nothing is timed for it. trial as for evr_choose. */
 evr_status evr_list_variants(evr_operation operation, const evr_settings *settings,
-                             const void *problem, const evr_trial *trial,
-                             evr_variant_report *list, size_t capacity, size_t *count);
+                             const void *problem, const evr_trial *trial, evr_variant_report *list,
+                             size_t capacity, size_t *count);
 
 #endif

@@ -1,6 +1,6 @@
 /* The auxiliary vector (Linux: Documentation/arch/arm64/elf_hwcaps.rst). */
-#include "core/cpu_features.h"
 #include <stdio.h>
+#include "core/cpu_features.h"
 #if defined(__linux__)
 #include <sys/auxv.h>
 #define EVR_HWCAP_ASIMD (1ul << 1)

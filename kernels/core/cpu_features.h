@@ -11,8 +11,8 @@ typedef struct evr_cpu_feature {
   bool present;
 } evr_cpu_feature;
 
-/* Sets cpu->isa, vendor and model, and cache sizes where it knows better than sysconf; fills features
- * and returns how many there are. */
+/* Sets cpu->isa, vendor and model, and cache sizes where it knows better than sysconf; fills
+ * features and returns how many there are. */
 int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATURES]);
 
 #endif

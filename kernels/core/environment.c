@@ -47,7 +47,8 @@ static void read_environment(void) {
     char *end;
     errno = 0;
     const long threads = strtol(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || errno != 0 || *end != '\0' || threads < 1 || threads > MOST_THREADS)
+    if (value[0] < '0' || value[0] > '9' || errno != 0 || *end != '\0' || threads < 1 ||
+        threads > MOST_THREADS)
       refuse("EVR_NUM_THREADS", value, "a number from 1 to 4096");
     else
       environment.num_threads = (int)threads;

@@ -16,7 +16,8 @@ evr_status evr_check_allocator(const evr_allocator *allocator) {
 void *evr_allocate(const evr_allocator *allocator, size_t size) {
   if (size > (size_t)PTRDIFF_MAX) return NULL;
   /* aligned_alloc wants a multiple of the alignment, and an empty request must not give NULL. */
-  const size_t whole = size == 0 ? EVR_ALIGNMENT : (size + EVR_ALIGNMENT - 1) & ~(EVR_ALIGNMENT - 1);
+  const size_t whole =
+      size == 0 ? EVR_ALIGNMENT : (size + EVR_ALIGNMENT - 1) & ~(EVR_ALIGNMENT - 1);
   if (allocator->allocate != NULL)
     return allocator->allocate(allocator->user, whole, EVR_ALIGNMENT);
   return aligned_alloc(EVR_ALIGNMENT, whole);

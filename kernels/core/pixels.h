@@ -13,8 +13,8 @@ static inline int64_t evr_source_pixel(int64_t at, int64_t size, evr_pad_mode mo
 }
 
 /* Offset of one element of an activation tensor, in either layout. */
-static inline int64_t evr_offset(evr_layout layout, int64_t channels, int64_t height,
-                                 int64_t width, int64_t n, int64_t h, int64_t w, int64_t c) {
+static inline int64_t evr_offset(evr_layout layout, int64_t channels, int64_t height, int64_t width,
+                                 int64_t n, int64_t h, int64_t w, int64_t c) {
   return layout == EVR_NHWC ? ((n * height + h) * width + w) * channels + c
                             : ((n * channels + c) * height + h) * width + w;
 }

@@ -20,14 +20,15 @@ const char *evr_operation_name(evr_operation operation); /* "conv2d", ... */
 
 #define EVR_REASON_SIZE sizeof(((evr_variant_report *)0)->reason)
 
-/* The first member of every problem (conv/problem.h, ...): what does not depend on the operation. */
+/* The first member of every problem (conv/problem.h, ...): what does not depend on the
+ * operation. */
 typedef struct evr_problem {
   evr_math math;
   evr_parallel parallel; /* threads is what the work is worth, at most what was asked for */
 } evr_problem;
 
-/* The functions of a variant. problem is the operation's own type (evr_conv2d_problem, ...), already
- * checked; call is the buffers of one execution (evr_conv2d_call, ...), also checked. */
+/* The functions of a variant. problem is the operation's own type (evr_conv2d_problem, ...),
+ * already checked; call is the buffers of one execution (evr_conv2d_call, ...), also checked. */
 typedef struct evr_kernel {
   /* Whether the variant can serve; where not, a reason of at most EVR_REASON_SIZE bytes.
    * NULL: always. */

@@ -23,8 +23,7 @@ static void take_tasks(void *argument, int share) {
   }
 }
 
-void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body,
-                      void *argument) {
+void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body, void *argument) {
   const int shares = (int)evr_min(parallel->threads, tasks);
   if (shares <= 1) {
     for (int64_t task = 0; task < tasks; task++) body(argument, task, 0);

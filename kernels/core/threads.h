@@ -15,8 +15,7 @@ typedef void evr_task(void *argument, int64_t task, int slot);
 
 /* Runs tasks 0 .. tasks - 1, handed out in order to whichever slot is free, and waits for all.
  * Tasks must write disjoint outputs, so that the result does not depend on who runs what. */
-void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body,
-                      void *argument);
+void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body, void *argument);
 
 /* What the machine or OpenMP offers by default; at least 1. */
 int evr_default_threads(const evr_thread_pool *pool);

@@ -54,8 +54,8 @@ evr_status evr_trial_time(const evr_trial *trial, const evr_variant *variant, co
   evr_status status = EVR_OK;
   if (b.x == NULL || b.weights == NULL || b.y == NULL || b.workspace == NULL ||
       (packed_bytes > 0 && b.packed == NULL)) {
-    status = evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no memory to time %s with",
-                      variant->name);
+    status =
+        evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no memory to time %s with", variant->name);
   } else {
     if (packed_bytes > 0) kernel->pack(problem, b.weights, b.packed);
     *nanoseconds = least_time(trial, kernel, problem, &b);

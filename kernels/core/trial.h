@@ -7,7 +7,7 @@
 /* Memory of a trial's own, as large as the problem says. */
 typedef struct evr_trial_buffers {
   float *x, *weights, *y;
-  void *packed;    /* packed weights, or NULL where the variant reads them as they are */
+  void *packed; /* packed weights, or NULL where the variant reads them as they are */
   void *workspace;
 } evr_trial_buffers;
 
@@ -18,8 +18,7 @@ typedef struct evr_trial {
   /* Floats of x, weights and y. */
   void (*count)(const void *problem, int64_t *x, int64_t *weights, int64_t *y);
   /* One execution. */
-  void (*execute)(const evr_kernel *kernel, const void *problem,
-                  const evr_trial_buffers *buffers);
+  void (*execute)(const evr_kernel *kernel, const void *problem, const evr_trial_buffers *buffers);
 } evr_trial;
 
 /* Executes the variant a few times, at least for a millisecond where that is quick, and sets the

@@ -14,7 +14,8 @@
 #define ROWS 8
 #define STRETCH 512
 
-/* OI: blocks side by side, so that their chains of additions overlap; and floats of a cache line. */
+/* OI: blocks side by side, so that their chains of additions overlap; and floats of a cache
+ * line. */
 #define BLOCKS 2
 #define LINE 16
 
@@ -65,8 +66,8 @@ static void multiply_io(const job *j, int64_t begin, int64_t end) {
   }
 }
 
-/* Adds count (at most EVR_LANES) inputs to the sums of EVR_LANES outputs, whose weights begin at w; of
- * fewer outputs the last one stands in for those that are missing. */
+/* Adds count (at most EVR_LANES) inputs to the sums of EVR_LANES outputs, whose weights begin at w;
+ * of fewer outputs the last one stands in for those that are missing. */
 EVR_INLINE vf add_block(const job *j, const float *w, int64_t outputs, const float *x,
                         int64_t count, vf sum) {
   const int64_t pitch = j->p->desc.in_features;

@@ -1,7 +1,7 @@
 /* Dense layers as one packed matrix product, for larger batches: Y = X W. */
+#include "gemm/gemm.h"
 #include "core/checked.h"
 #include "dense/problem.h"
-#include "gemm/gemm.h"
 #include "simd/simd.h"
 
 static size_t packed_size(const void *problem) {
@@ -24,7 +24,7 @@ static void pack(const void *problem, const float *weights, void *packed) {
 typedef struct job {
   const evr_dense_problem *p;
   const evr_dense_call *call;
-  int64_t band, bands;     /* rows of the batch in a task */
+  int64_t band, bands;        /* rows of the batch in a task */
   int64_t stretch, stretches; /* outputs of a task */
 } job;
 

@@ -142,5 +142,6 @@ evr_status evr_dense_list_variants(const evr_dense_desc *desc, const evr_plan_op
   evr_dense_problem problem;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_DENSE, &settings, &problem, &evr_dense_trial, list, capacity, count);
+  return evr_list_variants(EVR_OP_DENSE, &settings, &problem, &evr_dense_trial, list, capacity,
+                           count);
 }

@@ -8,9 +8,8 @@
 
 static evr_status count(const char *what, int64_t rows, int64_t columns, int64_t *result) {
   if (evr_count_floats(rows, columns, 1, 1, result)) return EVR_OK;
-  return evr_fail(EVR_OVERFLOW,
-                  "%s would have %" PRId64 " x %" PRId64 " floats, which do not fit", what, rows,
-                  columns);
+  return evr_fail(EVR_OVERFLOW, "%s would have %" PRId64 " x %" PRId64 " floats, which do not fit",
+                  what, rows, columns);
 }
 
 evr_status evr_dense_problem_init(evr_dense_problem *problem, const evr_dense_desc *desc) {

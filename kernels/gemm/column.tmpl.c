@@ -43,8 +43,7 @@ void EVR_NAME(evr_gemm_run_column)(const evr_gemm_tile *t, int64_t rows) {
   int64_t r = 0;
   for (; r + (STRIPS - 1) * EVR_GEMM_ROWS < rows; r += STRIPS * EVR_GEMM_ROWS)
     multiply_strips(t, r, evr_min(STRIPS * EVR_GEMM_ROWS, rows - r), STRIPS);
-  for (; r < rows; r += EVR_GEMM_ROWS)
-    multiply_strips(t, r, evr_min(EVR_GEMM_ROWS, rows - r), 1);
+  for (; r < rows; r += EVR_GEMM_ROWS) multiply_strips(t, r, evr_min(EVR_GEMM_ROWS, rows - r), 1);
 }
 
 #endif

@@ -9,8 +9,8 @@
 #include "evrisim/types.h"
 #include "simd/instances.h"
 
-/* All matrices are row-major: element (i, j) of X is x[i * x_row + j]. Where packed_a or packed_b is
- * given it is read instead of a or b. Only the m x n elements of c are written. */
+/* All matrices are row-major: element (i, j) of X is x[i * x_row + j]. Where packed_a or packed_b
+ * is given it is read instead of a or b. Only the m x n elements of c are written. */
 typedef struct evr_gemm {
   int64_t m, n, k; /* each at least 1 */
   const float *a;
@@ -39,20 +39,20 @@ typedef struct evr_gemm_source {
 } evr_gemm_source;
 
 /* For each instruction set: */
-#define EVR_GEMM_DECLARE(isa)                                                                     \
-  /* A full tile of C. Packed matrices can be entered at multiples of these. */                   \
-  extern const int64_t evr_gemm_tile_rows_##isa, evr_gemm_tile_columns_##isa;                     \
+#define EVR_GEMM_DECLARE(isa)                                                                       \
+  /* A full tile of C. Packed matrices can be entered at multiples of these. */                     \
+  extern const int64_t evr_gemm_tile_rows_##isa, evr_gemm_tile_columns_##isa;                       \
   /* Floats of m (n) packed rows (columns) of depth k. Those from row (column) i on, a multiple   \
-   * of the tile, start at i * k. */                                                              \
-  int64_t evr_gemm_packed_a_count_##isa(int64_t m, int64_t k);                                    \
-  int64_t evr_gemm_packed_b_count_##isa(int64_t n, int64_t k);                                    \
-  /* Packs source as the steps from k_begin on of a matrix of depth k. */                         \
-  void evr_gemm_pack_a_##isa(const evr_gemm_source *source, int64_t k_begin, int64_t k,           \
-                             float *packed);                                                      \
-  void evr_gemm_pack_b_##isa(const evr_gemm_source *source, int64_t k_begin, int64_t k,           \
-                             float *packed);                                                      \
-  /* Floats of scratch for evr_gemm; 0 where b is packed. */                                      \
-  int64_t evr_gemm_scratch_count_##isa(const evr_gemm *gemm);                                     \
+   * of the tile, start at i * k. */ \
+  int64_t evr_gemm_packed_a_count_##isa(int64_t m, int64_t k);                                      \
+  int64_t evr_gemm_packed_b_count_##isa(int64_t n, int64_t k);                                      \
+  /* Packs source as the steps from k_begin on of a matrix of depth k. */                           \
+  void evr_gemm_pack_a_##isa(const evr_gemm_source *source, int64_t k_begin, int64_t k,             \
+                             float *packed);                                                        \
+  void evr_gemm_pack_b_##isa(const evr_gemm_source *source, int64_t k_begin, int64_t k,             \
+                             float *packed);                                                        \
+  /* Floats of scratch for evr_gemm; 0 where b is packed. */                                        \
+  int64_t evr_gemm_scratch_count_##isa(const evr_gemm *gemm);                                       \
   void evr_gemm_##isa(const evr_gemm *gemm, float *scratch);
 EVR_FOR_EACH_INSTANCE(EVR_GEMM_DECLARE)
 

@@ -20,21 +20,23 @@
 const int64_t EVR_NAME(evr_gemm_tile_rows) = EVR_GEMM_ROWS;
 const int64_t EVR_NAME(evr_gemm_tile_columns) = EVR_GEMM_COLUMNS;
 
-#define TILE(rows, vectors)                                                          \
-  static void panel_tile_##rows##_##vectors(const evr_gemm_tile *t) {                     \
-    evr_gemm_multiply(rows, vectors, true, t);                                            \
-  }                                                                                  \
-  static void rows_tile_##rows##_##vectors(const evr_gemm_tile *t) {                      \
-    evr_gemm_multiply(rows, vectors, false, t);                                           \
+#define TILE(rows, vectors)                                           \
+  static void panel_tile_##rows##_##vectors(const evr_gemm_tile *t) { \
+    evr_gemm_multiply(rows, vectors, true, t);                        \
+  }                                                                   \
+  static void rows_tile_##rows##_##vectors(const evr_gemm_tile *t) {  \
+    evr_gemm_multiply(rows, vectors, false, t);                       \
   }
 #define PANEL_TILE(rows, vectors) panel_tile_##rows##_##vectors
 #define ROWS_TILE(rows, vectors) rows_tile_##rows##_##vectors
 
 #if EVR_GEMM_VECTORS == 4
-#define EACH_WIDTH(tile, rows) {tile(rows, 1), tile(rows, 2), tile(rows, 3), tile(rows, 4)}
+#define EACH_WIDTH(tile, rows) \
+  { tile(rows, 1), tile(rows, 2), tile(rows, 3), tile(rows, 4) }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2) TILE(rows, 3) TILE(rows, 4)
 #else
-#define EACH_WIDTH(tile, rows) {tile(rows, 1), tile(rows, 2)}
+#define EACH_WIDTH(tile, rows) \
+  { tile(rows, 1), tile(rows, 2) }
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 #endif
 
@@ -45,17 +47,20 @@ TILES(4)
 #if EVR_GEMM_ROWS == 6
 TILES(5)
 TILES(6)
-#define EACH_TILE(tile)                                                              \
-  {EACH_WIDTH(tile, 1), EACH_WIDTH(tile, 2), EACH_WIDTH(tile, 3),                    \
-   EACH_WIDTH(tile, 4), EACH_WIDTH(tile, 5), EACH_WIDTH(tile, 6)}
+#define EACH_TILE(tile)                                                                 \
+  {                                                                                     \
+    EACH_WIDTH(tile, 1), EACH_WIDTH(tile, 2), EACH_WIDTH(tile, 3), EACH_WIDTH(tile, 4), \
+        EACH_WIDTH(tile, 5), EACH_WIDTH(tile, 6)                                        \
+  }
 #else
 #define EACH_TILE(tile) \
-  {EACH_WIDTH(tile, 1), EACH_WIDTH(tile, 2), EACH_WIDTH(tile, 3), EACH_WIDTH(tile, 4)}
+  { EACH_WIDTH(tile, 1), EACH_WIDTH(tile, 2), EACH_WIDTH(tile, 3), EACH_WIDTH(tile, 4) }
 #endif
 
 static evr_gemm_tile_function *const panel_tiles[EVR_GEMM_ROWS][EVR_GEMM_VECTORS] =
     EACH_TILE(PANEL_TILE);
-static evr_gemm_tile_function *const rows_tiles[EVR_GEMM_ROWS][EVR_GEMM_VECTORS] = EACH_TILE(ROWS_TILE);
+static evr_gemm_tile_function *const rows_tiles[EVR_GEMM_ROWS][EVR_GEMM_VECTORS] =
+    EACH_TILE(ROWS_TILE);
 
 void EVR_NAME(evr_gemm_run_tile)(const evr_gemm_tile *tile, int64_t rows, bool panel) {
   const int64_t vectors = evr_ceil_div(tile->columns, EVR_LANES);
@@ -137,20 +142,20 @@ int64_t EVR_NAME(evr_gemm_scratch_count)(const evr_gemm *g) {
 
 /* Rows i_begin to i_end of one panel of columns, from j on, and steps k to k + depth. b is the
  * panel's block. */
-static void multiply_block(const evr_gemm *g, int64_t i_begin, int64_t i_end, int64_t j,
-                           int64_t k, int64_t depth, const float *b) {
+static void multiply_block(const evr_gemm *g, int64_t i_begin, int64_t i_end, int64_t j, int64_t k,
+                           int64_t depth, const float *b) {
   const int64_t columns = evr_min(g->n - j, EVR_GEMM_COLUMNS);
   const bool panel = g->packed_a != NULL;
   evr_gemm_tile tile = {.depth = depth,
-                   .a_row = g->a_row,
-                   .b = b,
-                   .b_row = evr_round_up(columns, EVR_LANES),
-                   .c_row = g->c_row,
-                   .columns = columns,
-                   .first = k == 0,
-                   .last = k + depth == g->k,
-                   .column_bias = g->column_bias != NULL ? g->column_bias + j : NULL,
-                   .activation = &g->activation};
+                        .a_row = g->a_row,
+                        .b = b,
+                        .b_row = evr_round_up(columns, EVR_LANES),
+                        .c_row = g->c_row,
+                        .columns = columns,
+                        .first = k == 0,
+                        .last = k + depth == g->k,
+                        .column_bias = g->column_bias != NULL ? g->column_bias + j : NULL,
+                        .activation = &g->activation};
   for (int64_t i = i_begin; i < i_end; i += EVR_GEMM_ROWS) {
     tile.a = panel ? g->packed_a + i * g->k + k * EVR_GEMM_ROWS : g->a + i * g->a_row + k;
     tile.c = g->c + i * g->c_row + j;
@@ -167,8 +172,7 @@ void EVR_NAME(evr_gemm)(const evr_gemm *g, float *scratch) {
     for (int64_t i = 0; i < g->m; i += PASS)
       for (int64_t k = 0; k < g->k; k += block)
         for (int64_t j = 0; j < g->n; j += EVR_GEMM_COLUMNS) {
-          const int64_t width =
-              evr_min(evr_round_up(g->n - j, EVR_LANES), EVR_GEMM_COLUMNS);
+          const int64_t width = evr_min(evr_round_up(g->n - j, EVR_LANES), EVR_GEMM_COLUMNS);
           multiply_block(g, i, evr_min(i + PASS, g->m), j, k, evr_min(block, g->k - k),
                          g->packed_b + j * g->k + k * width);
         }
@@ -177,8 +181,8 @@ void EVR_NAME(evr_gemm)(const evr_gemm *g, float *scratch) {
   for (int64_t j = 0; j < g->n; j += EVR_GEMM_COLUMNS)
     for (int64_t k = 0; k < g->k; k += block) {
       const int64_t depth = evr_min(block, g->k - k);
-      const evr_gemm_source source = {
-          g->b + k * g->b_row + j, g->b_row, 1, depth, evr_min(g->n - j, EVR_GEMM_COLUMNS)};
+      const evr_gemm_source source = {g->b + k * g->b_row + j, g->b_row, 1, depth,
+                                      evr_min(g->n - j, EVR_GEMM_COLUMNS)};
       EVR_NAME(evr_gemm_pack_b)(&source, 0, depth, scratch);
       multiply_block(g, 0, g->m, j, k, depth, scratch);
     }

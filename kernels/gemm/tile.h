@@ -27,20 +27,20 @@
 #define EVR_GEMM_HAS_COLUMN (EVR_LANES >= EVR_GEMM_ROWS)
 
 typedef struct evr_gemm_tile {
-  int64_t depth;           /* steps */
-  const float *a;          /* of rows: a[r * a_row + k]; of a panel: a[k * EVR_GEMM_ROWS + r] */
+  int64_t depth;  /* steps */
+  const float *a; /* of rows: a[r * a_row + k]; of a panel: a[k * EVR_GEMM_ROWS + r] */
   int64_t a_row;
-  int64_t a_next;          /* of a panel: floats from a to the next panel, to be fetched early; or 0 */
-  const float *b;          /* b[k * b_row + j]; whole vectors are read */
+  int64_t a_next; /* of a panel: floats from a to the next panel, to be fetched early; or 0 */
+  const float *b; /* b[k * b_row + j]; whole vectors are read */
   int64_t b_row;
-  float *c;                /* c[r * c_row + j] */
+  float *c; /* c[r * c_row + j] */
   int64_t c_row;
-  int64_t columns;         /* of c, at least 1; a short last vector is masked */
-  bool first;              /* sums begin at +0, not at c */
-  bool last;               /* the epilogue follows: activation((sum + bias) + residual) */
-  const float *row_bias;   /* one value a row, or NULL */
+  int64_t columns;          /* of c, at least 1; a short last vector is masked */
+  bool first;               /* sums begin at +0, not at c */
+  bool last;                /* the epilogue follows: activation((sum + bias) + residual) */
+  const float *row_bias;    /* one value a row, or NULL */
   const float *column_bias; /* one value a column, or NULL */
-  const float *residual;   /* laid out as c, or NULL */
+  const float *residual;    /* laid out as c, or NULL */
   const evr_activation *activation;
 } evr_gemm_tile;
 
@@ -62,11 +62,11 @@ EVR_INLINE void evr_gemm_store(float *p, int v, const int vectors, int64_t rest,
 
 /* Runs body for each accumulator (r, v): one loop, as clang keeps a tile of one row in memory where
  * there are two. */
-#define EVR_GEMM_EACH(body)                        \
-  EVR_UNROLL                                       \
-  for (int i = 0; i < rows * vectors; i++) {       \
-    const int r = i / vectors, v = i % vectors;    \
-    body;                                          \
+#define EVR_GEMM_EACH(body)                     \
+  EVR_UNROLL                                    \
+  for (int i = 0; i < rows * vectors; i++) {    \
+    const int r = i / vectors, v = i % vectors; \
+    body;                                       \
   }
 
 /* rows, vectors and panel are constants where this is inlined; columns end in the last vector. */
@@ -98,12 +98,11 @@ EVR_INLINE void evr_gemm_multiply(const int rows, const int vectors, const bool 
       EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v], vf_set1(t->row_bias[r])))
     }
     if (t->column_bias != NULL) {
-      EVR_GEMM_EACH(sum[r][v] =
-                        vf_add(sum[r][v], evr_gemm_load(t->column_bias, v, vectors, rest)))
+      EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v], evr_gemm_load(t->column_bias, v, vectors, rest)))
     }
     if (t->residual != NULL) {
-      EVR_GEMM_EACH(sum[r][v] = vf_add(
-                        sum[r][v], evr_gemm_load(t->residual + r * t->c_row, v, vectors, rest)))
+      EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v],
+                                       evr_gemm_load(t->residual + r * t->c_row, v, vectors, rest)))
     }
     if (t->activation->kind == EVR_RELU) {
       EVR_GEMM_EACH(sum[r][v] = evr_relu(sum[r][v]))
