@@ -151,7 +151,10 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
   return cut_bytes(&c);
 }
 
-/* Where a vector of channels starts. The last one is moved back to end with the last channel. */
+/* Where a vector of channels starts. The last one is moved back to end with the last channel: it and
+ * the one before are always of one block, whose task is alone in writing both. */
+_Static_assert(LEAST_BLOCK_BYTES >= 2 * EVR_LANES * sizeof(float),
+               "the last block must not be a vector that overlaps another block");
 static int64_t vector_start(const evr_conv2d_problem *p, int64_t vector) {
   return evr_max(evr_min(vector * EVR_LANES, p->desc.out_channels - EVR_LANES), 0);
 }

@@ -163,9 +163,15 @@ typedef struct threaded_shape {
 } threaded_shape;
 
 static const threaded_shape threaded_shapes[] = {
-    {1, 1, 16, 41, 43, 67, 3, EVR_NHWC, EVR_HWIO},  {1, 1, 64, 7, 7, 257, 3, EVR_NCHW, EVR_OIHW},
-    {2, 1, 129, 14, 13, 97, 1, EVR_NHWC, EVR_OIHW}, {1, 97, 97, 61, 59, 97, 3, EVR_NHWC, EVR_HWIO},
-    {2, 33, 33, 77, 79, 33, 3, EVR_NCHW, EVR_OIHW}, {1, 1, 3, 95, 97, 33, 5, EVR_NCHW, EVR_HWIO},
+    {1, 1, 16, 41, 43, 67, 3, EVR_NHWC, EVR_HWIO},
+    {1, 1, 64, 7, 7, 257, 3, EVR_NCHW, EVR_OIHW},
+    {2, 1, 129, 14, 13, 97, 1, EVR_NHWC, EVR_OIHW},
+    {1, 97, 97, 61, 59, 97, 3, EVR_NHWC, EVR_HWIO},
+    {2, 33, 33, 77, 79, 33, 3, EVR_NCHW, EVR_OIHW},
+    {1, 1, 3, 95, 97, 33, 5, EVR_NCHW, EVR_HWIO},
+    /* Several blocks of channels, the last vector of which overlaps the one before. */
+    {1, 261, 261, 31, 29, 261, 3, EVR_NHWC, EVR_HWIO},
+    {1, 261, 261, 29, 31, 261, 3, EVR_NCHW, EVR_HWIO},
 };
 
 static conv2d_case threaded_case(const threaded_shape *s) {
@@ -181,7 +187,8 @@ static conv2d_case threaded_case(const threaded_shape *s) {
   d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = s->kernel / 2;
   d->layout = s->layout;
   d->filter_layout = s->filter_layout;
-  d->activation.kind = EVR_RELU;
+  /* Depthwise, one that follows in place, and must meet each output once. */
+  d->activation.kind = s->groups > 1 ? EVR_GELU_TANH : EVR_RELU;
   c.residual = s->layout == EVR_NCHW;
   return c;
 }
