@@ -212,6 +212,12 @@ static void shapes(grid *g) {
     c = plain_case(channels, 1, 1, 9, 3); /* more padding than image */
     set_pads(&c.desc, 2, 3, 1, 4);
     visit_layouts(g, c);
+    c = plain_case(channels, 3, 7, 9, 1); /* sizes that are legal and huge */
+    c.desc.stride_height = c.desc.dilation_width = INT64_MAX;
+    c.desc.stride_width = c.desc.dilation_height = INT64_MAX - 1;
+    c.desc.groups = channels % 2 == 0 ? channels : 1;
+    c.desc.out_channels = 2 * channels;
+    visit_layouts(g, c);
   }
 }
 

@@ -144,6 +144,10 @@ static void pool_grid(walk *w, pool_visit *visit) {
         visit_one(w, visit, d, &index);
         d = a_pool(k, layout, 14, 13, channel_tails[c], 7, 2);
         visit_one(w, visit, d, &index);
+        d = a_pool(k, layout, 3, 7, channel_tails[c], 1, INT64_MAX); /* legal and huge */
+        d.window.dilation_height = d.window.dilation_width = INT64_MAX;
+        d.window.ceil_mode = c % 2 == 0;
+        visit_one(w, visit, d, &index);
       }
     }
 }
@@ -193,12 +197,14 @@ static void check_random(walk *w) {
 static int64_t count_windows(int64_t in, int64_t extent, int64_t stride, int64_t before,
                              int64_t after, bool ceil_mode) {
   int64_t windows = 0;
-  for (int64_t start = 0;; start += stride) {
-    const bool fits = start + extent <= in + before + after;
-    const bool wanted = start == 0 || start - stride + extent < in + before + after;
-    if (!fits && !(ceil_mode && wanted && start < in + before)) return windows;
+  const int64_t padded = in + before + after;
+  for (int64_t start = 0; start <= padded; start += stride) {
+    const bool fits = start + extent <= padded;
+    const bool wanted = start == 0 || start - stride + extent < padded;
+    if (!fits && !(ceil_mode && wanted && start < in + before)) break;
     windows++;
   }
+  return windows;
 }
 
 typedef struct condensed {
