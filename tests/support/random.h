@@ -10,6 +10,8 @@ typedef struct test_random {
   uint64_t state;
 } test_random;
 
+/* Draw in statements, one after the other: C leaves open in which order the arguments of a call, or
+ * the values of an initializer, are drawn, and one seed would give other cases elsewhere. */
 uint64_t random_bits(test_random *random);
 /* Uniform in [low, high]. */
 int64_t random_between(test_random *random, int64_t low, int64_t high);

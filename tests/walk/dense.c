@@ -231,9 +231,9 @@ static void check_random(walk *w) {
   const int64_t rounds = test_rounds(500);
   test_random *r = &w->random;
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
-    dense_case c = {.desc = EVR_DENSE_DESC_INIT,
-                    .bias = random_chance(r, 60),
-                    .values = (test_values)random_between(r, VALUES_INTEGERS, VALUES_SPECIAL)};
+    dense_case c = {.desc = EVR_DENSE_DESC_INIT};
+    c.bias = random_chance(r, 60);
+    c.values = (test_values)random_between(r, VALUES_INTEGERS, VALUES_SPECIAL);
     c.desc.batch = random_between(r, 1, 20);
     c.desc.in_features = random_between(r, 1, 80);
     c.desc.out_features = random_between(r, 1, 140);

@@ -108,16 +108,13 @@ static void check_random(walk *w) {
   const int64_t rounds = test_rounds(500);
   test_random *r = &w->random;
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
-    evr_pad2d_desc d = {random_between(r, 1, 3),
-                        random_between(r, 1, 40),
-                        random_between(r, 1, 12),
-                        random_between(r, 1, 30),
-                        0,
-                        0,
-                        0,
-                        0,
-                        (evr_pad_mode)random_between(r, EVR_PAD_ZERO, EVR_PAD_REFLECT),
-                        random_chance(r, 50) ? EVR_NHWC : EVR_NCHW};
+    evr_pad2d_desc d = EVR_PAD2D_DESC_INIT;
+    d.batch = random_between(r, 1, 3);
+    d.channels = random_between(r, 1, 40);
+    d.in_height = random_between(r, 1, 12);
+    d.in_width = random_between(r, 1, 30);
+    d.mode = (evr_pad_mode)random_between(r, EVR_PAD_ZERO, EVR_PAD_REFLECT);
+    d.layout = random_chance(r, 50) ? EVR_NHWC : EVR_NCHW;
     const bool reflects = d.mode == EVR_PAD_REFLECT;
     const int64_t high = reflects ? d.in_height - 1 : 9, wide = reflects ? d.in_width - 1 : 9;
     d.pad_top = random_between(r, 0, high);

@@ -167,9 +167,12 @@ static void random_window(test_random *r, int64_t *kernel, int64_t *stride, int6
 static evr_pool2d_desc random_pool(test_random *r) {
   evr_pool2d_desc d;
   do {
-    d = a_pool((evr_pool_kind)random_between(r, EVR_POOL_MAX, EVR_POOL_MIN),
-               random_chance(r, 50) ? EVR_NHWC : EVR_NCHW, random_between(r, 1, 15),
-               random_between(r, 1, 40), random_of(r, channel_tails, COUNT(channel_tails)), 1, 1);
+    d = a_pool(EVR_POOL_MAX, EVR_NHWC, 1, 1, 1, 1, 1);
+    d.window.kind = (evr_pool_kind)random_between(r, EVR_POOL_MAX, EVR_POOL_MIN);
+    d.layout = random_chance(r, 50) ? EVR_NHWC : EVR_NCHW;
+    d.in_height = random_between(r, 1, 15);
+    d.in_width = random_between(r, 1, 40);
+    d.channels = random_of(r, channel_tails, COUNT(channel_tails));
     d.batch = random_chance(r, 70) ? 1 : random_between(r, 1, 3);
     evr_pool2d_window *v = &d.window;
     random_window(r, &v->kernel_height, &v->stride_height, &v->dilation_height, &v->pad_top,
