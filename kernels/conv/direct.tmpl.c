@@ -40,12 +40,10 @@ static void block_vectors(const blocking *b, int64_t block, int64_t *first, int6
   *count = (block + 1) * b->vectors / b->blocks - *first;
 }
 
-static int64_t l2_bytes(void) { return evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024; }
-
 /* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
  * its pointers are shared by as many terms as leave L2 to the image. */
 static int64_t panel_cut(int64_t runs, int64_t run_length) {
-  const int64_t panel = evr_min(PANEL_BYTES, l2_bytes() / 4);
+  const int64_t panel = evr_min(PANEL_BYTES, evr_l2_bytes() / 4);
   const int64_t most = evr_max(panel / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
   const int64_t depth = runs * run_length;
   if (depth <= most) return depth;
@@ -61,7 +59,8 @@ static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64
   const int64_t pixels = height * width;
   const double read_bytes =
       (double)p->sizes.x_count * sizeof(float) / (double)(p->desc.batch * p->desc.groups * pixels);
-  const int64_t fits = evr_max((int64_t)fmin((double)l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
+  const int64_t fits =
+      evr_max((int64_t)fmin((double)evr_l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
   const int64_t most =
       evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b->shape.runs), 8);
   const int64_t bands =

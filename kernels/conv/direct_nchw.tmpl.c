@@ -60,8 +60,8 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.vectors = odd ? pixels / EVR_LANES : evr_ceil_div(pixels, EVR_LANES);
   b.full_panels = evr_ceil_div(b.vectors, EVR_GEMM_VECTORS);
   b.panels = b.full_panels + odd;
-  const int64_t l2 = evr_cpu()->l2_bytes > 0 ? evr_cpu()->l2_bytes : 512 * 1024;
-  const int64_t fitting = l2 / 2 / (b.depth * EVR_GEMM_COLUMNS * (int64_t)sizeof(float));
+  const int64_t fitting =
+      evr_l2_bytes() / 2 / (b.depth * EVR_GEMM_COLUMNS * (int64_t)sizeof(float));
   b.group = evr_min(evr_max(1, evr_min(PANELS, fitting)), b.panels);
   /* Enough tasks for every thread: fewer panels, then fewer channels each, although these gather
    * the same pixels again. */

@@ -11,8 +11,6 @@
 #include "core/status.h"
 #include "evrisim/version.h"
 
-#define MOST_THREADS 4096
-
 /* Starting threads costs about as much as this much arithmetic on one: less is done serially. */
 #if !defined(WORK_WORTH_A_THREAD) /* less in a build for the tests, so that small cases are cut */
 #define WORK_WORTH_A_THREAD 1.0e6
@@ -30,10 +28,10 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   if (strcmp(evr_isa_name(o->max_isa), "unknown") == 0)
     return evr_fail(EVR_INVALID_ARGUMENT, "options.max_isa is %d, which is no evr_isa",
                     (int)o->max_isa);
-  if (o->num_threads < 0 || o->num_threads > MOST_THREADS)
+  if (o->num_threads < 0 || o->num_threads > EVR_MOST_THREADS)
     return evr_fail(EVR_INVALID_ARGUMENT,
                     "options.num_threads is %d; it must be from 0 (default) to %d", o->num_threads,
-                    MOST_THREADS);
+                    EVR_MOST_THREADS);
   result = evr_check_allocator(&o->allocator);
   if (result != EVR_OK) return result;
 

@@ -49,6 +49,11 @@ const evr_cpu_info *evr_cpu(void) {
   return &this_cpu;
 }
 
+int64_t evr_l2_bytes(void) {
+  const int64_t bytes = evr_cpu()->l2_bytes;
+  return bytes > 0 ? bytes : 512 * 1024;
+}
+
 evr_status evr_cpu_query(evr_cpu_info *info) {
   if (info == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "info is NULL");
   *info = *evr_cpu();

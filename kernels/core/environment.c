@@ -10,8 +10,6 @@
 #include "core/registry.h"
 #include "core/status.h"
 
-#define MOST_THREADS 4096
-
 static evr_environment environment;
 static evr_status status;
 static char sentence[256];
@@ -47,9 +45,11 @@ static void read_environment(void) {
     char *end;
     errno = 0;
     const long threads = strtol(value, &end, 10);
+    char wanted[48];
+    snprintf(wanted, sizeof wanted, "a number from 1 to %d", EVR_MOST_THREADS);
     if (value[0] < '0' || value[0] > '9' || errno != 0 || *end != '\0' || threads < 1 ||
-        threads > MOST_THREADS)
-      refuse("EVR_NUM_THREADS", value, "a number from 1 to 4096");
+        threads > EVR_MOST_THREADS)
+      refuse("EVR_NUM_THREADS", value, wanted);
     else
       environment.num_threads = (int)threads;
   }

@@ -4,6 +4,9 @@
 
 #include "evrisim/plan.h"
 
+/* More than any machine of today; what is asked for beyond it is a mistake. */
+#define EVR_MOST_THREADS 4096
+
 typedef struct evr_parallel {
   evr_thread_pool pool; /* run NULL: OpenMP */
   int threads;          /* at least 1 */
