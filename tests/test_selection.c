@@ -152,6 +152,37 @@ START_TEST(family_is_its_best_member) {
 }
 END_TEST
 
+/* A descriptor so large that scratch for its many threads cannot be counted: such a variant is passed
+ * over, and one that needs less is chosen. */
+START_TEST(variant_that_needs_too_much_memory_is_passed_over) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = INT64_C(1) << 50;
+  d.in_height = d.in_width = d.out_channels = d.kernel_height = d.kernel_width = 1;
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.num_threads = 4096;
+  evr_variant_report list[MOST];
+  size_t count, refused = 0;
+  for (int layout = 0; layout < 2; layout++) {
+    d.layout = layout ? EVR_NCHW : EVR_NHWC;
+    ck_assert_int_eq(evr_conv2d_list_variants(&d, &options, list, MOST, &count), EVR_OK);
+    evr_conv2d_plan *plan;
+    ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_OK);
+    for (size_t i = 0; i < count; i++) {
+      if (strstr(list[i].reason, "do not fit in memory") == NULL) continue;
+      refused++;
+      ck_assert_str_ne(evr_conv2d_plan_variant(plan), list[i].name);
+      evr_plan_options forced = options;
+      forced.variant = list[i].name;
+      evr_conv2d_plan *none;
+      ck_assert_int_eq(evr_conv2d_plan_create(&d, &forced, &none), EVR_UNSUPPORTED);
+      ck_assert(strstr(evr_last_error(), "do not fit in memory") != NULL);
+    }
+    evr_conv2d_plan_destroy(plan);
+  }
+  ck_assert_uint_gt(refused, 0);
+}
+END_TEST
+
 /* ---- sizes and pads ---- */
 
 /* SAME as TensorFlow and ONNX define it: ceil(in / stride) outputs, the smallest padding. */
@@ -252,6 +283,7 @@ int main(void) {
   tcase_add_test(choice, level_above_the_limit_is_refused);
   tcase_add_test(choice, descriptor_that_a_variant_cannot_serve_is_refused);
   tcase_add_test(choice, family_is_its_best_member);
+  tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   TCase *sizes = suite_case(suite, "sizes");
   tcase_add_test(sizes, same_padding_gives_the_same_size);
   tcase_add_test(sizes, valid_padding_is_none);

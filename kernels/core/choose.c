@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "core/choices.h"
 #include "core/cpu.h"
 #include "core/environment.h"
@@ -81,6 +82,12 @@ bool evr_variant_is_called(const evr_variant *variant, const char *name) {
           strcmp(variant->name + length + 1, evr_isa_name(variant->isa)) == 0);
 }
 
+/* Bytes that a variant needs beside the buffers of a call. */
+static size_t memory_of(const evr_kernel *kernel, const void *problem) {
+  return evr_size_sum(kernel->packed_size != NULL ? kernel->packed_size(problem) : 0,
+                      kernel->workspace_size != NULL ? kernel->workspace_size(problem) : 0);
+}
+
 /* Whether the variant can run; a refusal writes its reason. */
 static bool usable(const evr_variant *variant, const evr_settings *settings, const void *problem,
                    char *reason) {
@@ -93,7 +100,12 @@ static bool usable(const evr_variant *variant, const evr_settings *settings, con
     snprintf(reason, EVR_REASON_SIZE, "does not keep the promise of this math mode");
     return false;
   }
-  return variant->kernel->accepts == NULL || variant->kernel->accepts(problem, reason);
+  if (variant->kernel->accepts != NULL && !variant->kernel->accepts(problem, reason)) return false;
+  if (memory_of(variant->kernel, problem) > EVR_MOST_MEMORY) {
+    snprintf(reason, EVR_REASON_SIZE, "its packed weights and workspace do not fit in memory");
+    return false;
+  }
+  return true;
 }
 
 /* The forced name only binds an operation that has it when it comes from the environment, where one
