@@ -92,7 +92,8 @@ EVR_API size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan);
 
 /** Packs weights once for many executions of this plan. packed has evr_conv2d_packed_size bytes,
  *  any alignment; NULL is allowed where that size is 0. Packed weights serve this plan, and plans
- *  of the same descriptor, variant and library version. */
+ *  of the same descriptor, variant and library version. They begin at the buffer's first multiple
+ *  of 64 bytes, so a copy serves only at an address with the same remainder modulo 64. */
 EVR_API evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, void *packed);
 
 /** All that an execution can be given. Zero what is not used. */
