@@ -5,14 +5,13 @@
 #include "core/check.h"
 #include "core/checked.h"
 #include "core/choose.h"
-#include "core/memory.h"
+#include "core/plan_head.h"
 #include "core/status.h"
 #include "evrisim/activation.h"
 
 struct evr_activation_plan {
+  evr_plan_head head;
   evr_activation_problem problem;
-  const evr_variant *variant;
-  evr_allocator allocator;
 };
 
 double evr_activation_work(evr_activation_kind kind) {
@@ -58,22 +57,17 @@ evr_status evr_activation_plan_create(const evr_activation_desc *desc,
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_ACTIVATION, &settings, &problem, NULL, &variant));
-  evr_activation_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_activation_plan){problem, variant, settings.allocator};
+  evr_activation_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->problem = problem;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_activation_plan_destroy(evr_activation_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_activation_plan_destroy(evr_activation_plan *plan) { evr_plan_free(plan); }
 
 const char *evr_activation_plan_variant(const evr_activation_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
+  return evr_plan_variant(plan);
 }
 
 evr_status evr_activation_forward(const evr_activation_plan *plan, const float *x, float *y) {
@@ -87,7 +81,7 @@ evr_status evr_activation_forward(const evr_activation_plan *plan, const float *
   };
   EVR_TRY(evr_check_buffers(buffers, 2));
   const evr_activation_call call = {x, y};
-  plan->variant->kernel->forward(&plan->problem, &call);
+  plan->head.variant->kernel->forward(&plan->problem, &call);
   return EVR_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "core/checked.h"
 #include "core/choose.h"
 #include "core/memory.h"
+#include "core/plan_head.h"
 #include "core/status.h"
 #include "pool/problem.h"
 
@@ -17,13 +18,12 @@ typedef struct trio {
 } trio;
 
 struct evr_conv2d_plan {
+  evr_plan_head head;
   trio trio;
-  const evr_variant *variant;
   const evr_variant *pool_variant; /* NULL without pooling */
-  evr_allocator allocator;
-  size_t packed_bytes;  /* of packed weights, without slack for alignment */
-  size_t scratch_bytes; /* of the variant's own workspace, likewise */
-  size_t map_bytes;     /* of the convolution's output where it is not y, likewise */
+  size_t packed_bytes;             /* of packed weights, without slack for alignment */
+  size_t scratch_bytes;            /* of the variant's own workspace, likewise */
+  size_t map_bytes;                /* of the convolution's output where it is not y, likewise */
 };
 
 /* The pooling of a convolution is a pooling of its output. */
@@ -98,23 +98,20 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   if (evr_size_sum(workspace, 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
-  evr_conv2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_conv2d_plan){t, variant, pool_variant, settings.allocator, packed, scratch, map};
+  evr_conv2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->trio = t;
+  made->pool_variant = pool_variant;
+  made->packed_bytes = packed;
+  made->scratch_bytes = scratch;
+  made->map_bytes = map;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_conv2d_plan_destroy(evr_conv2d_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_conv2d_plan_destroy(evr_conv2d_plan *plan) { evr_plan_free(plan); }
 
-const char *evr_conv2d_plan_variant(const evr_conv2d_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
-}
+const char *evr_conv2d_plan_variant(const evr_conv2d_plan *plan) { return evr_plan_variant(plan); }
 
 int evr_conv2d_plan_threads(const evr_conv2d_plan *plan) {
   return plan != NULL ? plan->trio.conv.common.parallel.threads : 0;
@@ -142,7 +139,7 @@ evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, vo
       {"packed", packed, evr_conv2d_packed_size(plan), true},
   };
   EVR_TRY(evr_check_buffers(buffers, 2));
-  plan->variant->kernel->pack(&plan->trio.conv, weights, evr_align(packed));
+  plan->head.variant->kernel->pack(&plan->trio.conv, weights, evr_align(packed));
   return EVR_OK;
 }
 
@@ -173,7 +170,7 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
   const size_t bytes = evr_conv2d_workspace_size(plan, packed);
   void *own = NULL;
   if (a->workspace == NULL && bytes > 0) {
-    own = evr_allocate(&plan->allocator, bytes);
+    own = evr_allocate(&plan->head.allocator, bytes);
     if (own == NULL)
       return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
   }
@@ -185,7 +182,7 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     call.y = (float *)(void *)workspace;
     workspace += plan->map_bytes;
   }
-  const evr_kernel *kernel = plan->variant->kernel;
+  const evr_kernel *kernel = plan->head.variant->kernel;
   if (packed) {
     call.packed = evr_align((void *)(uintptr_t)a->packed);
   } else if (plan->packed_bytes > 0) {
@@ -199,7 +196,7 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     const evr_pool2d_call pool = {.x = call.y, .y = a->y};
     plan->pool_variant->kernel->forward(&plan->trio.pool, &pool);
   }
-  evr_release(&plan->allocator, own);
+  evr_release(&plan->head.allocator, own);
   return EVR_OK;
 }
 

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 
 #include "core/check.h"
-#include "core/checked.h"
 #include "core/status.h"
 
 static const evr_window_names vertical = {"desc.in_height",     "desc.kernel_height",
@@ -48,15 +47,6 @@ static evr_status check_enums(const evr_conv2d_desc *d) {
   return evr_check_activation("desc.activation", &d->activation);
 }
 
-static evr_status count(const char *what, int64_t a, int64_t b, int64_t c, int64_t d,
-                        int64_t *result) {
-  if (evr_count_floats(a, b, c, d, result)) return EVR_OK;
-  return evr_fail(EVR_OVERFLOW,
-                  "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
-                  " floats, which do not fit",
-                  what, a, b, c, d);
-}
-
 evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc) {
   EVR_TRY(evr_check_pointer("desc", desc));
   const evr_conv2d_desc *d = desc;
@@ -89,14 +79,15 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   if (s->conv_width == 1) problem->desc.stride_width = 1;
   if (d->kernel_height == 1) problem->desc.dilation_height = 1;
   if (d->kernel_width == 1) problem->desc.dilation_width = 1;
-  EVR_TRY(count("x", d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
-  EVR_TRY(count("the weights", d->kernel_height, d->kernel_width, problem->group_in,
-                d->out_channels, &s->weights_count));
-  EVR_TRY(count("the convolution's output", d->batch, s->conv_height, s->conv_width,
-                d->out_channels, &s->y_count));
+  EVR_TRY(evr_check_count("x", d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
+  EVR_TRY(evr_check_count("the weights", d->kernel_height, d->kernel_width, problem->group_in,
+                          d->out_channels, &s->weights_count));
+  EVR_TRY(evr_check_count("the convolution's output", d->batch, s->conv_height, s->conv_width,
+                          d->out_channels, &s->y_count));
   /* Kernels may copy padded rows or planes, so a padded image must be countable as well. */
   int64_t padded_count;
-  EVR_TRY(count("the padded input", d->batch, padded_h, padded_w, d->in_channels, &padded_count));
+  EVR_TRY(evr_check_count("the padded input", d->batch, padded_h, padded_w, d->in_channels,
+                          &padded_count));
   s->residual_count = s->y_count;
   problem->depth = d->kernel_height * d->kernel_width * problem->group_in;
   problem->multiplies = (double)s->y_count * (double)problem->depth;

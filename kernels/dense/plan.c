@@ -1,17 +1,16 @@
 /* The public calls of dense layers: check, choose, then hand over to the variant. No variant needs
  * scratch beside packed weights. */
 #include "core/check.h"
-#include "core/checked.h"
 #include "core/choose.h"
 #include "core/memory.h"
+#include "core/plan_head.h"
 #include "core/status.h"
 #include "dense/problem.h"
 #include "dense/trial.h"
 
 struct evr_dense_plan {
+  evr_plan_head head;
   evr_dense_problem problem;
-  const evr_variant *variant;
-  evr_allocator allocator;
   size_t packed_bytes; /* without slack for alignment */
 };
 
@@ -34,26 +33,17 @@ evr_status evr_dense_plan_create(const evr_dense_desc *desc, const evr_plan_opti
   EVR_TRY(evr_choose(EVR_OP_DENSE, &settings, &problem, &evr_dense_trial, &variant));
   const evr_kernel *kernel = variant->kernel;
   const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&problem) : 0;
-  if (evr_size_sum(packed, EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
-    return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
-
-  evr_dense_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_dense_plan){problem, variant, settings.allocator, packed};
+  evr_dense_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->problem = problem;
+  made->packed_bytes = packed;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_dense_plan_destroy(evr_dense_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_dense_plan_destroy(evr_dense_plan *plan) { evr_plan_free(plan); }
 
-const char *evr_dense_plan_variant(const evr_dense_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
-}
+const char *evr_dense_plan_variant(const evr_dense_plan *plan) { return evr_plan_variant(plan); }
 
 size_t evr_dense_packed_size(const evr_dense_plan *plan) {
   return plan != NULL && plan->packed_bytes > 0 ? plan->packed_bytes + EVR_ALIGNMENT - 1 : 0;
@@ -73,7 +63,7 @@ evr_status evr_dense_pack(const evr_dense_plan *plan, const float *weights, void
       {"packed", packed, evr_dense_packed_size(plan), true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
-  plan->variant->kernel->pack(&plan->problem, weights, evr_align(packed));
+  plan->head.variant->kernel->pack(&plan->problem, weights, evr_align(packed));
   return EVR_OK;
 }
 
@@ -104,7 +94,7 @@ evr_status evr_dense_execute(const evr_dense_plan *plan, const evr_dense_argumen
   const size_t bytes = evr_dense_workspace_size(plan, packed);
   void *own = NULL;
   if (a->workspace == NULL && bytes > 0) {
-    own = evr_allocate(&plan->allocator, bytes);
+    own = evr_allocate(&plan->head.allocator, bytes);
     if (own == NULL)
       return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
   }
@@ -113,11 +103,11 @@ evr_status evr_dense_execute(const evr_dense_plan *plan, const evr_dense_argumen
     call.packed = evr_align((void *)(uintptr_t)a->packed);
   } else if (plan->packed_bytes > 0) {
     void *here = evr_align(own != NULL ? own : a->workspace);
-    plan->variant->kernel->pack(&plan->problem, a->weights, here);
+    plan->head.variant->kernel->pack(&plan->problem, a->weights, here);
     call.packed = here;
   }
-  plan->variant->kernel->forward(&plan->problem, &call);
-  evr_release(&plan->allocator, own);
+  plan->head.variant->kernel->forward(&plan->problem, &call);
+  evr_release(&plan->head.allocator, own);
   return EVR_OK;
 }
 

@@ -1,14 +1,12 @@
 /* The public calls of padding: check, choose, then hand over to the variant. */
 #include "core/check.h"
 #include "core/choose.h"
-#include "core/memory.h"
-#include "core/status.h"
+#include "core/plan_head.h"
 #include "pad/problem.h"
 
 struct evr_pad2d_plan {
+  evr_plan_head head;
   evr_pad2d_problem problem;
-  const evr_variant *variant;
-  evr_allocator allocator;
 };
 
 evr_status evr_pad2d_get_sizes(const evr_pad2d_desc *desc, evr_pad2d_sizes *sizes) {
@@ -37,23 +35,16 @@ evr_status evr_pad2d_plan_create(const evr_pad2d_desc *desc, const evr_plan_opti
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_PAD2D, &settings, &problem, NULL, &variant));
-  evr_pad2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_pad2d_plan){problem, variant, settings.allocator};
+  evr_pad2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->problem = problem;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_pad2d_plan_destroy(evr_pad2d_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_pad2d_plan_destroy(evr_pad2d_plan *plan) { evr_plan_free(plan); }
 
-const char *evr_pad2d_plan_variant(const evr_pad2d_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
-}
+const char *evr_pad2d_plan_variant(const evr_pad2d_plan *plan) { return evr_plan_variant(plan); }
 
 evr_status evr_pad2d_forward(const evr_pad2d_plan *plan, const float *x, float *y) {
   EVR_TRY(evr_check_pointer("plan", plan));
@@ -66,7 +57,7 @@ evr_status evr_pad2d_forward(const evr_pad2d_plan *plan, const float *x, float *
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   const evr_pad2d_call call = {x, y};
-  plan->variant->kernel->forward(&plan->problem, &call);
+  plan->head.variant->kernel->forward(&plan->problem, &call);
   return EVR_OK;
 }
 

@@ -3,14 +3,13 @@
 
 #include "core/check.h"
 #include "core/choose.h"
-#include "core/memory.h"
+#include "core/plan_head.h"
 #include "core/status.h"
 #include "pool/problem.h"
 
 struct evr_pool2d_plan {
+  evr_plan_head head;
   evr_pool2d_problem problem;
-  const evr_variant *variant;
-  evr_allocator allocator;
 };
 
 evr_status evr_pool2d_get_sizes(const evr_pool2d_desc *desc, evr_pool2d_sizes *sizes) {
@@ -38,23 +37,16 @@ evr_status evr_pool2d_plan_create(const evr_pool2d_desc *desc, const evr_plan_op
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_POOL2D, &settings, &problem, NULL, &variant));
-  evr_pool2d_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_pool2d_plan){problem, variant, settings.allocator};
+  evr_pool2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->problem = problem;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_pool2d_plan_destroy(evr_pool2d_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_pool2d_plan_destroy(evr_pool2d_plan *plan) { evr_plan_free(plan); }
 
-const char *evr_pool2d_plan_variant(const evr_pool2d_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
-}
+const char *evr_pool2d_plan_variant(const evr_pool2d_plan *plan) { return evr_plan_variant(plan); }
 
 /* Whether winners can be told apart in 32 bits, and whether there are any. */
 static evr_status check_indices(const evr_pool2d_desc *d) {
@@ -82,7 +74,7 @@ evr_status evr_pool2d_forward(const evr_pool2d_plan *plan, const float *x, float
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   const evr_pool2d_call call = {x, y, indices};
-  plan->variant->kernel->forward(&plan->problem, &call);
+  plan->head.variant->kernel->forward(&plan->problem, &call);
   return EVR_OK;
 }
 

@@ -59,15 +59,6 @@ static evr_status count_windows(const evr_window_names *names, const evr_window 
   return EVR_OK;
 }
 
-static evr_status count(const char *what, const evr_pool2d_desc *d, int64_t height, int64_t width,
-                        int64_t *result) {
-  if (evr_count_floats(d->batch, height, width, d->channels, result)) return EVR_OK;
-  return evr_fail(EVR_OVERFLOW,
-                  "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
-                  " floats, which do not fit",
-                  what, d->batch, height, width, d->channels);
-}
-
 static evr_status check_kind(const char *name, evr_pool_kind kind) {
   if (kind == EVR_POOL_MAX || kind == EVR_POOL_AVERAGE || kind == EVR_POOL_MIN) return EVR_OK;
   return evr_fail(EVR_INVALID_ARGUMENT, "%s is %d, which is no kind of pooling", name, (int)kind);
@@ -104,10 +95,11 @@ evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d
       count_windows(&names->vertical, &rows, d.window.ceil_mode, &s.out_height, &padded_height));
   EVR_TRY(
       count_windows(&names->horizontal, &columns, d.window.ceil_mode, &s.out_width, &padded_width));
-  EVR_TRY(count("x", &d, d.in_height, d.in_width, &s.x_count));
-  EVR_TRY(count("y", &d, s.out_height, s.out_width, &s.y_count));
+  EVR_TRY(evr_check_count("x", d.batch, d.in_height, d.in_width, d.channels, &s.x_count));
+  EVR_TRY(evr_check_count("y", d.batch, s.out_height, s.out_width, d.channels, &s.y_count));
   /* So that coordinates of any tap fit, and the product of the kernel's sides. */
-  EVR_TRY(count("the padded x", &d, padded_height, padded_width, &padded_count));
+  EVR_TRY(evr_check_count("the padded x", d.batch, padded_height, padded_width, d.channels,
+                          &padded_count));
 
   *problem = (evr_pool2d_problem){.desc = d, .sizes = s};
   problem->taps = (double)s.y_count * (double)(d.window.kernel_height * d.window.kernel_width);

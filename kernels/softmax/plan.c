@@ -1,20 +1,15 @@
 /* The public calls of softmax: check, choose, then hand over to the variant. */
-#include <inttypes.h>
-
 #include "core/check.h"
-#include "core/checked.h"
 #include "core/choose.h"
-#include "core/memory.h"
-#include "core/status.h"
+#include "core/plan_head.h"
 #include "softmax/problem.h"
 
 /* An exponential, a maximum, a sum and a division for each element. */
 #define WORK_OF_ELEMENT 30.0
 
 struct evr_softmax_plan {
+  evr_plan_head head;
   evr_softmax_problem problem;
-  const evr_variant *variant;
-  evr_allocator allocator;
 };
 
 static evr_status prepare(const evr_softmax_desc *desc, const evr_plan_options *options,
@@ -27,11 +22,7 @@ static evr_status prepare(const evr_softmax_desc *desc, const evr_plan_options *
   EVR_TRY(evr_check_at_least("desc.width", d->width, 1));
   EVR_TRY(evr_check_layout("desc.layout", d->layout));
   int64_t count;
-  if (!evr_count_floats(d->batch, d->height, d->width, d->channels, &count))
-    return evr_fail(EVR_OVERFLOW,
-                    "x would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
-                    " floats, which do not fit",
-                    d->batch, d->height, d->width, d->channels);
+  EVR_TRY(evr_check_count("x", d->batch, d->height, d->width, d->channels, &count));
   EVR_TRY(evr_settings_get(options, settings));
   *problem = (evr_softmax_problem){.desc = *d,
                                    .pixels = d->height * d->width,
@@ -50,22 +41,17 @@ evr_status evr_softmax_plan_create(const evr_softmax_desc *desc, const evr_plan_
   EVR_TRY(prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_SOFTMAX, &settings, &problem, NULL, &variant));
-  evr_softmax_plan *made = evr_allocate(&settings.allocator, sizeof *made);
-  if (made == NULL)
-    return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a plan", sizeof *made);
-  *made = (evr_softmax_plan){problem, variant, settings.allocator};
+  evr_softmax_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  if (made == NULL) return EVR_OUT_OF_MEMORY;
+  made->problem = problem;
   *plan = made;
   return EVR_OK;
 }
 
-void evr_softmax_plan_destroy(evr_softmax_plan *plan) {
-  if (plan == NULL) return;
-  const evr_allocator allocator = plan->allocator;
-  evr_release(&allocator, plan);
-}
+void evr_softmax_plan_destroy(evr_softmax_plan *plan) { evr_plan_free(plan); }
 
 const char *evr_softmax_plan_variant(const evr_softmax_plan *plan) {
-  return plan != NULL ? plan->variant->name : "";
+  return evr_plan_variant(plan);
 }
 
 evr_status evr_softmax_forward(const evr_softmax_plan *plan, const float *x, float *y) {
@@ -79,7 +65,7 @@ evr_status evr_softmax_forward(const evr_softmax_plan *plan, const float *x, flo
   };
   EVR_TRY(evr_check_buffers(buffers, 2));
   const evr_softmax_call call = {x, y};
-  plan->variant->kernel->forward(&plan->problem, &call);
+  plan->head.variant->kernel->forward(&plan->problem, &call);
   return EVR_OK;
 }
 
