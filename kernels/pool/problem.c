@@ -102,6 +102,13 @@ evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d
                           &padded_count));
 
   *problem = (evr_pool2d_problem){.desc = d, .sizes = s};
+  /* A stride that is never taken, or a dilation between no taps, may be any number; kernels
+   * multiply with them. */
+  evr_pool2d_window *w = &problem->desc.window;
+  if (s.out_height == 1) w->stride_height = 1;
+  if (s.out_width == 1) w->stride_width = 1;
+  if (w->kernel_height == 1) w->dilation_height = 1;
+  if (w->kernel_width == 1) w->dilation_width = 1;
   problem->taps = (double)s.y_count * (double)(d.window.kernel_height * d.window.kernel_width);
   const double bytes = 4.0 * ((double)s.x_count + (double)s.y_count);
   problem->work = bytes > problem->taps ? bytes : problem->taps;

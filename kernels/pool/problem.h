@@ -8,7 +8,8 @@
 
 typedef struct evr_pool2d_problem {
   evr_problem common;
-  evr_pool2d_desc desc; /* a global window has become a plain one: the plane is its kernel */
+  evr_pool2d_desc desc; /* a global window has become a plain one: the plane is its kernel; a
+                           stride or dilation that has no effect is 1 */
   evr_pool2d_sizes sizes;
   double taps; /* pixels looked at by the whole operation, padding included */
   double work; /* for evr_problem_init */
