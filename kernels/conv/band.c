@@ -4,15 +4,17 @@
 
 #include "core/checked.h"
 
-/* Below this many channels a window row is taken as one run of a padded copy: a run per tap would
- * be too short to pay for its pointers. */
+/* Without padding a window row is one run of the image. With padding and below this many channels it
+ * is one of a padded copy: a run per tap would be too short to pay for its pointers. */
 #define FOLD_BELOW 16
 
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   *shape = (evr_band_shape){0};
-  shape->folded = d->groups == 1 && d->in_channels < FOLD_BELOW && d->dilation_width == 1 &&
-                  d->kernel_width > 1;
+  const bool whole = d->groups == 1 && d->dilation_width == 1 && d->kernel_width > 1;
+  const bool padded = (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
+  shape->folded = whole && (!padded || d->in_channels < FOLD_BELOW);
+  shape->copied = shape->folded && padded;
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
 }
@@ -37,7 +39,7 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
                                       may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
   shape->zero_bytes =
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
-  if (shape->folded) {
+  if (shape->copied) {
     const int64_t rows = evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
     shape->copy_rows =
         (rows - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
@@ -82,8 +84,22 @@ static const float *edge_pixel(const layer *l, const float *row, int64_t column)
   return iw < 0 ? l->zeros : row + iw * d->in_channels;
 }
 
-/* Points output columns [ow, end) of row oh at what their tap (kh, kw) reads. */
-static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh, int64_t kw) {
+/* Where the taps of one window column read: output column ow reads column ow * stride + shift of
+ * the image, which is inside it from column `inside` on and before column `beyond`. */
+typedef struct tap_column {
+  int64_t shift, inside, beyond;
+} tap_column;
+
+static tap_column find_tap_column(const evr_conv2d_desc *d, int64_t kw) {
+  tap_column c = {.shift = kw * d->dilation_width - d->pad_left};
+  c.inside = evr_ceil_div(evr_max(-c.shift, 0), d->stride_width);
+  c.beyond = c.shift >= d->in_width ? 0 : (d->in_width - 1 - c.shift) / d->stride_width + 1;
+  return c;
+}
+
+/* Points output columns [ow, end) of row oh at what their tap in window row kh reads. */
+static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
+                      const tap_column *c) {
   const evr_conv2d_desc *d = &l->p->desc;
   const float **out = l->pointers;
   l->pointers += end - ow;
@@ -94,11 +110,8 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
     return;
   }
   const float *row = l->x + ih * d->in_width * d->in_channels;
-  const int64_t stride = d->stride_width, shift = kw * d->dilation_width - d->pad_left;
-  /* Columns from which the tap reads inside the row, and from which it no longer does. */
-  const int64_t inside = evr_min(evr_max(evr_ceil_div(evr_max(-shift, 0), stride), ow), end);
-  const int64_t beyond =
-      shift >= d->in_width ? 0 : evr_min((d->in_width - 1 - shift) / stride + 1, end);
+  const int64_t stride = d->stride_width, shift = c->shift;
+  const int64_t inside = evr_min(c->inside, end), beyond = evr_min(c->beyond, end);
   for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
   for (; ow < beyond; ow++) *out++ = row + (ow * stride + shift) * d->in_channels;
   for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
@@ -132,11 +145,12 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   region->pixels = l->places - region->places;
   for (int64_t kh = rows.first; kh < rows.end; kh++)
     for (int64_t kw = columns.first; kw < columns.end; kw++) {
+      const tap_column c = find_tap_column(d, kw);
       *l->run_weights++ = (kh * d->kernel_width + kw) * l->p->group_in;
       for (int64_t oh = r->top; oh < r->bottom; oh++) {
         int64_t start, end;
         row_span(r, width, oh, &start, &end);
-        point_row(l, oh, start, end, kh, kw);
+        point_row(l, oh, start, end, kh, &c);
       }
     }
   region->runs = l->run_weights - region->run_weights;
@@ -155,16 +169,17 @@ static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
 static bool same_taps(tap_range a, tap_range b) { return a.first == b.first && a.end == b.end; }
 
 /* Regions of a band of whole rows: columns with all their taps are cut by rows as well; at the left
- * and right edges a region takes all rows, as single pixels would make poor tiles. Returns false
- * where there are too many. */
+ * and right edges a region takes all rows, as single pixels would make poor tiles, unless rows with
+ * all their taps cannot be. Returns false where there are too many. */
 static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
   const tap_range all_rows = {0, d->kernel_height};
+  const bool tall = d->in_height > (d->kernel_height - 1) * d->dilation_height;
   for (int64_t left = 0, right; left < width; left = right) {
     const tap_range columns = taps_of_column(d, left);
     for (right = left + 1; right < width && same_taps(columns, taps_of_column(d, right));) right++;
-    const bool edge = columns.end - columns.first < d->kernel_width;
+    const bool edge = columns.end - columns.first < d->kernel_width && tall;
     for (int64_t row = top, next; row < bottom; row = next) {
       const tap_range rows = edge ? all_rows : taps_of_row(d, row);
       for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(d, next)));)
@@ -176,6 +191,30 @@ static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
     }
   }
   return true;
+}
+
+/* Outputs for which tap k is inside the image, summed over all taps of one direction. */
+static double count_inside(int64_t outputs, int64_t size, int64_t kernel, int64_t stride,
+                           int64_t dilation, int64_t pad) {
+  double count = 0.0;
+  for (int64_t k = 0; k < kernel; k++) {
+    const int64_t shift = k * dilation - pad;
+    const int64_t first = shift < 0 ? evr_ceil_div(-shift, stride) : 0;
+    const int64_t end = shift >= size ? 0 : (size - 1 - shift) / stride + 1;
+    count += (double)evr_max(evr_min(end, outputs) - first, 0);
+  }
+  return count;
+}
+
+double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  if (!may_skip(shape, p)) return 1.0;
+  const double height = (double)p->sizes.conv_height, width = (double)p->sizes.conv_width;
+  const double rows = count_inside(p->sizes.conv_height, d->in_height, d->kernel_height,
+                                   d->stride_height, d->dilation_height, d->pad_top);
+  const double columns = count_inside(p->sizes.conv_width, d->in_width, d->kernel_width,
+                                      d->stride_width, d->dilation_width, d->pad_left);
+  return rows / (height * (double)d->kernel_height) * columns / (width * (double)d->kernel_width);
 }
 
 /* Copies the rows that the band's windows touch, with their padding. */
@@ -204,11 +243,17 @@ static void copy_rows(const layer *l, float *copy, int64_t top, int64_t rows) {
 static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int64_t pixels) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
-  const int64_t pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
   const int64_t top = first / width, bottom = (first + pixels - 1) / width + 1;
-  copy_rows(
-      l, copy, top * d->stride_height - d->pad_top,
-      (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1);
+  const int64_t in_top = top * d->stride_height - d->pad_top;
+  int64_t pitch = d->in_width * d->in_channels;
+  const float *rows = l->x + in_top * pitch;
+  if (l->shape->copied) {
+    copy_rows(
+        l, copy, in_top,
+        (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1);
+    pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
+    rows = copy;
+  }
   band->regions[band->count++] = (evr_region){.pixels = pixels,
                                               .runs = d->kernel_height,
                                               .pointers = l->pointers,
@@ -222,7 +267,7 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
     int64_t ow = first % width, row = kh * d->dilation_height;
     for (int64_t left = pixels; left > 0; ow = 0, row += d->stride_height) {
       const int64_t count = evr_min(width - ow, left);
-      const float *in = copy + row * pitch;
+      const float *in = rows + row * pitch;
       for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
       out += count;
       left -= count;

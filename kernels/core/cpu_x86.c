@@ -45,6 +45,13 @@ static void find_caches(evr_cpu_info *cpu) {
     }
 }
 
+/* AMD's performance optimization identifiers, leaf 0x8000001a (APM volume 3, appendix E.4): bit 2,
+ * units of 256 bits; bit 3, of 512. */
+static bool is_double_pumped(void) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(0x8000001au, &a, &b, &c, &d) && (a & 4) != 0 && (a & 8) == 0;
+}
+
 int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATURES]) {
   unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0;
   if (__get_cpuid(0, &a, &b, &c, &d)) {
@@ -82,6 +89,7 @@ int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATU
     if (!asked[i].present && asked[i].isa == EVR_ISA_AVX2) avx2 = false;
     if (!asked[i].present) avx512 = false;
   }
+  cpu->double_pumped_avx512 = avx512 && is_double_pumped();
   cpu->isa = avx512 ? EVR_ISA_AVX512 : avx2 ? EVR_ISA_AVX2 : EVR_ISA_SCALAR;
   return count;
 }
