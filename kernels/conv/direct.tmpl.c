@@ -15,6 +15,11 @@
 
 #define PANEL_BYTES (192 * 1024)
 
+/* Sums of fewer terms than this are done before the lines of y that they go to have come, above all
+ * where y is not aligned: asking for these ahead takes 2.8 to 1.8 ms off VGG's first layer with
+ * AVX-512, 3.0 to 2.1 with AVX2, which aligned is the slower for it. Deeper sums lose 0.5 %. */
+#define SHALLOW 48
+
 /* Pointers of a band, all runs together. */
 #define BAND_POINTERS 8192
 #define BAND_PIXELS 1024
@@ -255,6 +260,8 @@ static void convolve_block(const block_work *w) {
       .last_lanes = w->channels - (w->vectors - 1) * EVR_LANES,
       .relu = d->activation.kind == EVR_RELU,
       .watch = w->band->skips,
+      .prefetch =
+          p->depth < SHALLOW && (EVR_LANES == 16 || (uintptr_t)(call->y + at) % EVR_ALIGNMENT != 0),
       .bias = call->bias != NULL ? call->bias + w->channel : NULL,
       .residual = call->residual != NULL ? call->residual + at : NULL,
   };

@@ -36,6 +36,7 @@ typedef struct evr_tile {
   int64_t last_lanes; /* channels in the last vector, 1 .. EVR_LANES */
   bool begin;         /* start from +0; else go on from the sums in y */
   bool end;           /* finish with bias, residual and relu */
+  bool prefetch;      /* ask for the lines of y before the sums are taken */
   bool relu;
   bool watch;            /* report a finished sum of -0 */
   const float *bias;     /* or NULL */
@@ -69,6 +70,15 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
   const int64_t *const places = t->places;
   float *const y = t->y;
   bool minus_zero = false;
+  if (t->prefetch) {
+    EVR_UNROLL
+    for (int m = 0; m < M; m++) {
+      const float *const row = y + places[m];
+      EVR_UNROLL
+      for (int n = 0; n < N * EVR_LANES; n += 16) __builtin_prefetch(row + n, 1);
+      if (EVR_LANES < 16) __builtin_prefetch(row + N * EVR_LANES - 1, 1);
+    }
+  }
   if (t->begin) {
     EVR_UNROLL
     for (int m = 0; m < M; m++) {
