@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+enum { IMAGE_REASON_SIZE = 300 };
+
 /* A whole file in memory. */
 typedef struct file_bytes {
   unsigned char *bytes;
@@ -19,14 +21,14 @@ bool pnm_is(const file_bytes *file);
  * returns false and points *reason at the end of a sentence that begins with the file's name. */
 bool pnm_read(const file_bytes *file, image *picture, const char **reason);
 
-/* Orientation that a camera noted in a JPEG file, as EXIF numbers it: 1 (upright) to 8; 1 where
- * there is none, or none that can be understood. */
-int jpeg_orientation(const file_bytes *file);
+bool png_is(const file_bytes *file);
+bool jpeg_is(const file_bytes *file);
 
-/* What is wrong with the segments of a JPEG file, as the end of a sentence; NULL where nothing is.
- * Asked before the file is decoded: stb fills up a picture that ends early without a word, and its
- * version 2.27 writes beyond a table for a DHT segment with more than 256 codes. */
-const char *jpeg_complaint(const file_bytes *file);
+/* Decode a file. On failure return false, *picture is empty, and reason (IMAGE_REASON_SIZE bytes) is
+ * the end of a sentence that begins with the file's name. *orientation is what a camera noted, as
+ * EXIF numbers it: 1 (upright) to 8; 1 where there is none, or none that can be understood. */
+bool png_read(const file_bytes *file, image *picture, char *reason);
+bool jpeg_read(const file_bytes *file, image *picture, int *orientation, char *reason);
 
 /* Allocates height * width * channels floats. Returns false where they do not fit. */
 bool image_allocate(image *picture, int64_t height, int64_t width, int64_t channels);

@@ -1,8 +1,20 @@
-/* What a JPEG file says beside its pixels: the camera's orientation, and whether it is sound.
- * Markers after ITU-T T.81, annex B; orientation after the Exif standard (CIPA DC-008), 4.6.5. */
+/* JPEG by libjpeg-turbo. Orientation after the Exif standard (CIPA DC-008), 4.6.5. */
 #include "image_formats.h"
 
+#include <stdio.h> /* jpeglib.h takes FILE for granted */
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
+
+bool jpeg_is(const file_bytes *file) {
+  return file->size >= 2 && file->bytes[0] == 0xFF && file->bytes[1] == 0xD8;
+}
+
+/* ---- orientation ------------------------------------------------------------------------- */
 
 static unsigned read_16(const unsigned char *bytes, bool little_endian) {
   return little_endian ? bytes[0] + 256u * bytes[1] : 256u * bytes[0] + bytes[1];
@@ -31,59 +43,107 @@ static int tiff_orientation(const unsigned char *tiff, size_t size) {
   return 1;
 }
 
-int jpeg_orientation(const file_bytes *file) {
-  const unsigned char *bytes = file->bytes;
-  if (file->size < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8) return 1;
-  size_t position = 2;
-  while (file->size - position >= 4 && bytes[position] == 0xFF) {
-    unsigned marker = bytes[position + 1];
-    size_t length = read_16(bytes + position + 2, false);
-    if (marker == 0xDA || length < 2 || length > file->size - position - 2)
-      return 1; /* the picture itself begins, or the file is broken */
-    if (marker == 0xE1 && length >= 8 && memcmp(bytes + position + 4, "Exif\0\0", 6) == 0)
-      return tiff_orientation(bytes + position + 10, length - 8);
-    position += 2 + length;
-  }
+static int orientation_of(jpeg_saved_marker_ptr marker) {
+  for (; marker; marker = marker->next)
+    if (marker->data_length >= 6 && memcmp(marker->data, "Exif\0\0", 6) == 0)
+      return tiff_orientation(marker->data + 6, marker->data_length - 6);
   return 1;
 }
 
-/* Whether the Huffman tables in one DHT segment (T.81, B.2.4.2) have no more codes than there are
- * byte values, and end with the segment. */
-static bool huffman_tables_are_sound(const unsigned char *bytes, size_t size) {
-  while (size > 0) {
-    if (size < 17) return false;
-    size_t codes = 0;
-    for (int i = 1; i <= 16; ++i) codes += bytes[i];
-    if (codes > 256 || codes > size - 17) return false;
-    bytes += 17 + codes;
-    size -= 17 + codes;
+/* ---- pixels ------------------------------------------------------------------------------ */
+
+/* All that must be known when libjpeg jumps out of an error. */
+typedef struct decoder {
+  struct jpeg_error_mgr errors;
+  jmp_buf failed;
+  struct jpeg_decompress_struct jpeg;
+  const file_bytes *file;
+  char *reason;
+  JSAMPLE *row;
+  image *picture;
+  int *orientation;
+} decoder;
+
+static void fail(j_common_ptr jpeg) {
+  decoder *d = jpeg->client_data;
+  char message[JMSG_LENGTH_MAX];
+  jpeg->err->format_message(jpeg, message);
+  snprintf(d->reason, IMAGE_REASON_SIZE, "is a damaged or unusual JPEG file: %s", message);
+  longjmp(d->failed, 1);
+}
+
+/* libjpeg fills up what it cannot decode and warns: such a picture is refused. What only warns of
+ * something odd beside the pixels is let pass. */
+static void warn(j_common_ptr jpeg, int level) {
+  if (level >= 0) return; /* no warning, but talk */
+  switch (jpeg->err->msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR: return;
+    default: fail(jpeg);
   }
+}
+
+static void stay_silent(j_common_ptr jpeg) { (void)jpeg; }
+
+static bool too_large(decoder *d) {
+  snprintf(d->reason, IMAGE_REASON_SIZE, "is too large for this machine's memory");
+  return false;
+}
+
+/* One row of samples to floats. Four components are inks: Adobe's programs, which write nearly all
+ * of these, store how much paper is left. */
+static void store_row(const decoder *d, float *to) {
+  const JSAMPLE *from = d->row;
+  const int64_t samples = d->picture->width * d->picture->channels;
+  if (d->jpeg.out_color_space != JCS_CMYK) {
+    for (int64_t i = 0; i < samples; ++i) to[i] = (float)from[i] / 255.0f;
+    return;
+  }
+  const int flip = d->jpeg.saw_Adobe_marker ? 0 : 255;
+  for (int64_t i = 0; i < samples; ++i) {
+    const JSAMPLE *inks = from + i / 3 * 4;
+    to[i] = (float)((inks[i % 3] ^ flip) * (inks[3] ^ flip)) / (255.0f * 255.0f);
+  }
+}
+
+/* Holds no variable that a jump could leave undefined: those that outlive a call of libjpeg are in
+ * *d. */
+static bool decode(decoder *d) {
+  if (setjmp(d->failed)) return false;
+  jpeg_create_decompress(&d->jpeg);
+  jpeg_mem_src(&d->jpeg, d->file->bytes, (unsigned long)d->file->size);
+  jpeg_save_markers(&d->jpeg, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_read_header(&d->jpeg, TRUE);
+  *d->orientation = orientation_of(d->jpeg.marker_list);
+  const int components = d->jpeg.num_components;
+  d->jpeg.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 4 ? JCS_CMYK : JCS_RGB;
+  jpeg_start_decompress(&d->jpeg);
+  d->row = malloc((size_t)d->jpeg.output_width * (size_t)d->jpeg.output_components);
+  if (!d->row || !image_allocate(d->picture, d->jpeg.output_height, d->jpeg.output_width,
+                                 components == 1 ? 1 : 3))
+    return too_large(d);
+  d->picture->bits = 8;
+  while (d->jpeg.output_scanline < d->jpeg.output_height) {
+    float *to =
+        d->picture->values + d->jpeg.output_scanline * d->picture->width * d->picture->channels;
+    jpeg_read_scanlines(&d->jpeg, &d->row, 1);
+    store_row(d, to);
+  }
+  jpeg_finish_decompress(&d->jpeg);
   return true;
 }
 
-const char *jpeg_complaint(const file_bytes *file) {
-  const unsigned char *bytes = file->bytes;
-  size_t position = 2;
-  while (file->size - position >= 2) {
-    if (bytes[position] != 0xFF) {
-      ++position; /* pixels, which run up to the next marker */
-      continue;
-    }
-    unsigned marker = bytes[position + 1];
-    if (marker == 0xD9) return NULL;
-    if (marker == 0xFF) {
-      ++position; /* a marker may begin with several */
-      continue;
-    }
-    if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
-      position += 2; /* these stand alone */
-      continue;
-    }
-    size_t length = file->size - position >= 4 ? read_16(bytes + position + 2, false) : 0;
-    if (length < 2 || length > file->size - position - 2) return "ends inside a segment";
-    if (marker == 0xC4 && !huffman_tables_are_sound(bytes + position + 4, length - 2))
-      return "has a broken Huffman table";
-    position += 2 + length;
-  }
-  return "ends before its picture does";
+bool jpeg_read(const file_bytes *file, image *picture, int *orientation, char *reason) {
+  decoder d = {.file = file, .reason = reason, .picture = picture, .orientation = orientation};
+  d.jpeg.err = jpeg_std_error(&d.errors);
+  d.jpeg.client_data = &d;
+  d.errors.error_exit = fail;
+  d.errors.emit_message = warn;
+  d.errors.output_message = stay_silent;
+  const bool read = decode(&d);
+  jpeg_destroy_decompress(&d.jpeg);
+  free(d.row);
+  if (!read) image_free(picture);
+  return read;
 }

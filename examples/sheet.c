@@ -1,11 +1,10 @@
 #include "sheet.h"
 
-#include <stb/stb_easy_font.h>
+#include "lettering.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- values to brightness ---------------------------------------------------------------- */
 
@@ -66,39 +65,22 @@ static void fill(canvas *c, int64_t top, int64_t left, int64_t height, int64_t w
     }
 }
 
-/* A line of text that is safe for the font: ASCII only, and short. */
-typedef struct line {
-  char text[128];
-} line;
-
-static line plain(const char *text) {
-  line result;
-  size_t length = 0;
-  for (; text[length] && length < sizeof result.text - 1; ++length)
-    result.text[length] = text[length] >= 32 && text[length] < 127 ? text[length] : '?';
-  result.text[length] = '\0';
-  return result;
-}
-
+/* size: how many pixels a dot of the font is wide and high. */
 static int64_t text_width(const char *text, int size) {
-  line safe = plain(text);
-  return (int64_t)stb_easy_font_width(safe.text) * size;
+  int64_t dots = 0;
+  for (; *text; ++text) dots += letter_width(*text) + 1;
+  return dots > 0 ? (dots - 1) * size : 0;
 }
 
-/* The font comes as quads of unit strokes; each stroke is drawn size pixels wide. */
 static void draw_text(canvas *c, int64_t top, int64_t left, const char *text, int size,
                       color with) {
-  struct vertex {
-    float x, y, z;
-    unsigned char color[4];
-  } vertices[128 * 80];
-  line safe = plain(text);
-  int quads = stb_easy_font_print(0.0f, 0.0f, safe.text, NULL, vertices, sizeof vertices);
-  for (int i = 0; i < quads; ++i) {
-    const struct vertex *first = &vertices[4 * i], *opposite = &vertices[4 * i + 2];
-    int64_t x = (int64_t)first->x, y = (int64_t)first->y;
-    fill(c, top + y * size, left + x * size, ((int64_t)opposite->y - y) * size,
-         ((int64_t)opposite->x - x) * size, with);
+  for (; *text; ++text) {
+    const int width = letter_width(*text);
+    for (int row = 0; row < LETTER_ROWS; ++row)
+      for (int column = 0; column < width; ++column)
+        if (letter_dot(*text, column, row))
+          fill(c, top + row * size, left + column * size, size, size, with);
+    left += (width + 1) * size;
   }
 }
 

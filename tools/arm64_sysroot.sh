@@ -1,6 +1,6 @@
 #!/bin/bash
-# Fetches Debian's arm64 packages of what the tests link with (check, cJSON, stb) and unpacks them
-# into a folder, with a meson cross file beside them:
+# Fetches Debian's arm64 packages of what the tests and examples link with (check, cJSON, libpng,
+# libjpeg) and unpacks them into a folder, with a meson cross file beside them:
 #
 #   tools/arm64_sysroot.sh FOLDER
 #   meson setup build-aarch64 --cross-file cross/aarch64-linux-gnu.ini \
@@ -11,7 +11,8 @@
 # packages to those of arm64, and no root.
 set -u -o pipefail
 export LC_ALL=C.UTF-8
-packages=(check libsubunit-dev libsubunit0 libcjson-dev libcjson1 libstb-dev)
+packages=(check libsubunit-dev libsubunit0 libcjson-dev libcjson1 libpng-dev libpng16-16
+  libjpeg62-turbo-dev libjpeg62-turbo zlib1g-dev zlib1g)
 
 fail() {
   echo "tools/arm64_sysroot.sh: $*" >&2
@@ -39,13 +40,16 @@ done
 rm -rf "$folder/lists" "$folder/cache" "$folder/debs"
 
 libraries=$folder/root/usr/lib/aarch64-linux-gnu
+searched=$libraries:$folder/root/lib/aarch64-linux-gnu # zlib is in the older place
 cat >"$folder/sysroot.ini" <<INI
 [properties]
 sys_root = '$folder/root'
 pkg_config_libdir = '$libraries/pkgconfig'
 
 [built-in options]
-c_args = ['-isystem', '$folder/root/usr/include']
-c_link_args = ['-L$libraries', '-Wl,-rpath-link,$libraries', '-Wl,-rpath,$libraries']
+c_args = ['-isystem', '$folder/root/usr/include',
+          '-isystem', '$folder/root/usr/include/aarch64-linux-gnu']
+c_link_args = ['-L$libraries', '-Wl,-rpath-link,$searched', '-Wl,-rpath,$searched',
+               '-Wl,--disable-new-dtags'] # so that the libraries find each other by it, too
 INI
 echo "${packages[*]} in $folder" >"$folder/complete"

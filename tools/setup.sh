@@ -13,7 +13,7 @@ export LC_ALL=C.UTF-8
 # What has to be installed. An entry is a Debian package, or COMMAND/PACKAGE where any working
 # command of that name will do. docs/dependencies.md says why each is there.
 packages_build=(gcc/gcc libc6-dev meson/meson ninja/ninja-build pkg-config/pkg-config)
-packages_test=(check libcjson-dev libstb-dev cmake/cmake binutils)
+packages_test=(check libcjson-dev libpng-dev libjpeg-dev cmake/cmake binutils)
 packages_bench=(g++/g++ libbenchmark-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
   libpthreadpool-dev libopenblas-dev)
 

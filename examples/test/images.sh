@@ -35,6 +35,11 @@ same "raw and plain PPM" color.ppm raw.ppm
 
 picture make . || fail "picture_tool make"
 shows "alpha on white" faded.png "P3 2 1 255 200 100 0 255 255 255"
+shows "palette with alpha" faded-palette.png "P3 2 1 255 200 100 0 255 255 255"
+shows "grey with alpha" faded-grey.png "P2 2 1 255 100 224" # 100 and 0.2 * 100 + 0.8 * 255
+shows "16-bit grey with alpha" faded-wide.png "P2 2 1 65535 1000 52628"
+shows "gamma left alone" linear.png "P2 2 1 65535 258 65534"
+shows "CMYK" inks.jpg "P3 8 1 255 $(echo 200 100 0 200 100 0 200 100 0 200 100 0) $(echo 200 100 0 200 100 0 200 100 0 200 100 0)"
 succeeds "JPEG" plain upright.jpg
 has "JPEG" "24 x 32 pixels, 8 bits"
 same "a camera's orientation" upright.jpg sideways.jpg

@@ -27,8 +27,11 @@ refused "bitmap" 1 'bits.pbm is not a PNG' fdc bits.pbm
 refused "cut PNG" 1 'cut.png is a damaged or unusual PNG' fdc cut.png
 refused "damaged PNG" 1 'damaged.png is a damaged or unusual PNG' fdc damaged.png
 refused "signature alone" 1 'damaged or unusual PNG' fdc signature.png
-refused "cut JPEG" 1 'cut.jpg is a JPEG file that ends before' fdc cut.jpg
-refused "broken table" 1 'table.jpg is a JPEG file that has a broken Huffman table' fdc table.jpg
+damaged='is a damaged or unusual JPEG file'
+refused "JPEG cut before its end" 1 "cut.jpg $damaged: Premature end" fdc cut.jpg
+refused "JPEG cut in its pixels" 1 "half.jpg $damaged: Premature end" fdc half.jpg
+refused "JPEG cut before its pixels" 1 "header.jpg $damaged" fdc header.jpg
+refused "broken table" 1 "table.jpg $damaged: Bogus Huffman table" fdc table.jpg
 refused "JPEG without picture" 1 'nothing.jpg is a damaged or unusual JPEG' fdc nothing.jpg
 refused "cut PGM" 1 'cut.pgm ends before its last pixel' fdc cut.pgm
 refused "cut plain PGM" 1 'cut-plain.pgm ends' fdc cut-plain.pgm
