@@ -4,17 +4,20 @@
 
 #include "core/checked.h"
 
-/* Without padding a window row is one run of the image. With padding and below this many channels it
- * is one of a padded copy: a run per tap would be too short to pay for its pointers. */
+/* Without padding a window row is one run of the image. With padding and below this many channels
+ * it is one of a padded copy: a run per tap would be too short to pay for its pointers. */
 #define FOLD_BELOW 16
+
+static bool is_padded(const evr_conv2d_desc *d) {
+  return (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
+}
 
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   *shape = (evr_band_shape){0};
   const bool whole = d->groups == 1 && d->dilation_width == 1 && d->kernel_width > 1;
-  const bool padded = (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
-  shape->folded = whole && (!padded || d->in_channels < FOLD_BELOW);
-  shape->copied = shape->folded && padded;
+  shape->folded = whole && (!is_padded(d) || d->in_channels < FOLD_BELOW);
+  shape->copied = shape->folded && is_padded(d);
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
 }
@@ -22,20 +25,21 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
 static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   return shape->rows && !shape->folded && d->pad_mode == EVR_PAD_ZERO &&
-         shape->runs <= EVR_MOST_SKIPPED_RUNS &&
-         (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
+         shape->runs <= EVR_MOST_SKIPPED_RUNS && is_padded(d);
 }
+
+int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
 
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t width = p->sizes.conv_width;
   shape->pixels = pixels;
   shape->rows = pixels % width == 0;
-  shape->pointer_bytes = evr_size_lines(
-      evr_size_product(evr_size_product((size_t)shape->runs, (size_t)pixels), sizeof(float *)));
+  const size_t pointers = evr_size_product((size_t)evr_band_pointers(shape), (size_t)pixels);
+  shape->pointer_bytes = evr_size_lines(evr_size_product(pointers, sizeof(float *)));
   shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
   shape->run_bytes =
-      evr_size_lines(evr_size_product(evr_size_product((size_t)shape->runs, sizeof(int64_t)),
+      evr_size_lines(evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
                                       may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
   shape->zero_bytes =
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
@@ -75,7 +79,8 @@ typedef struct layer {
   const float *x; /* of the image and group */
   const float *zeros;
   const float **pointers; /* next free ones */
-  int64_t *places, *run_weights;
+  int64_t *places;
+  evr_run *run;
 } layer;
 
 static const float *edge_pixel(const layer *l, const float *row, int64_t column) {
@@ -129,31 +134,38 @@ static void row_span(const rectangle *r, int64_t width, int64_t oh, int64_t *sta
   *end = evr_min(r->right, r->last - oh * width);
 }
 
+/* inside: these taps are, for all pixels. */
 static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range rows,
-                       tap_range columns) {
+                       tap_range columns, bool inside) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
   evr_region *region = &band->regions[band->count++];
   region->pointers = l->pointers;
   region->places = l->places;
-  region->run_weights = l->run_weights;
+  region->run = l->run;
   for (int64_t oh = r->top; oh < r->bottom; oh++) {
     int64_t start, end;
     row_span(r, width, oh, &start, &end);
     for (int64_t ow = start; ow < end; ow++) *l->places++ = (oh * width + ow) * d->out_channels;
   }
   region->pixels = l->places - region->places;
+  region->pointer_step = inside ? 0 : region->pixels;
   for (int64_t kh = rows.first; kh < rows.end; kh++)
     for (int64_t kw = columns.first; kw < columns.end; kw++) {
+      const int64_t down = (kh - rows.first) * d->dilation_height * d->in_width;
+      const int64_t right = (kw - columns.first) * d->dilation_width;
+      l->run->k = (kh * d->kernel_width + kw) * l->p->group_in;
+      l->run->shift = inside ? (down + right) * d->in_channels : 0;
+      l->run++;
+      if (inside && l->run - region->run > 1) continue;
       const tap_column c = find_tap_column(d, kw);
-      *l->run_weights++ = (kh * d->kernel_width + kw) * l->p->group_in;
       for (int64_t oh = r->top; oh < r->bottom; oh++) {
         int64_t start, end;
         row_span(r, width, oh, &start, &end);
         point_row(l, oh, start, end, kh, &c);
       }
     }
-  region->runs = l->run_weights - region->run_weights;
+  region->runs = l->run - region->run;
 }
 
 static tap_range taps_of_row(const evr_conv2d_desc *d, int64_t oh) {
@@ -180,13 +192,14 @@ static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
     const tap_range columns = taps_of_column(d, left);
     for (right = left + 1; right < width && same_taps(columns, taps_of_column(d, right));) right++;
     const bool edge = columns.end - columns.first < d->kernel_width && tall;
+    const bool inside = !edge;
     for (int64_t row = top, next; row < bottom; row = next) {
       const tap_range rows = edge ? all_rows : taps_of_row(d, row);
       for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(d, next)));)
         next++;
       if (band->count == EVR_MOST_REGIONS) return false;
       const rectangle r = {row, next, left, right, 0, bottom * width};
-      add_region(band, l, &r, rows, columns);
+      add_region(band, l, &r, rows, columns, inside);
       if (band->regions[band->count - 1].runs < l->shape->runs) band->skips = true;
     }
   }
@@ -256,22 +269,21 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
   }
   band->regions[band->count++] = (evr_region){.pixels = pixels,
                                               .runs = d->kernel_height,
+                                              .run = l->run,
                                               .pointers = l->pointers,
-                                              .places = l->places,
-                                              .run_weights = l->run_weights};
+                                              .pointer_step = 0,
+                                              .places = l->places};
   for (int64_t i = 0; i < pixels; i++) l->places[i] = (first + i) * d->out_channels;
   const int64_t step = d->stride_width * d->in_channels;
   const float **out = l->pointers;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    l->run_weights[kh] = kh * l->shape->run_length;
-    int64_t ow = first % width, row = kh * d->dilation_height;
-    for (int64_t left = pixels; left > 0; ow = 0, row += d->stride_height) {
-      const int64_t count = evr_min(width - ow, left);
-      const float *in = rows + row * pitch;
-      for (int64_t i = 0; i < count; i++) out[i] = in + (ow + i) * step;
-      out += count;
-      left -= count;
-    }
+  for (int64_t kh = 0; kh < d->kernel_height; kh++)
+    l->run[kh] = (evr_run){kh * l->shape->run_length, kh * d->dilation_height * pitch};
+  int64_t ow = first % width;
+  for (int64_t left = pixels; left > 0; ow = 0, rows += d->stride_height * pitch) {
+    const int64_t count = evr_min(width - ow, left);
+    for (int64_t i = 0; i < count; i++) out[i] = rows + (ow + i) * step;
+    out += count;
+    left -= count;
   }
 }
 
@@ -280,8 +292,8 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
                    int64_t pixels, bool skip, void *scratch) {
   const evr_conv2d_desc *d = &p->desc;
   char *const places = (char *)scratch + shape->pointer_bytes;
-  char *const run_weights = places + shape->place_bytes;
-  float *const zeros = (float *)(void *)(run_weights + shape->run_bytes);
+  char *const runs = places + shape->place_bytes;
+  float *const zeros = (float *)(void *)(runs + shape->run_bytes);
   layer l = {
       .p = p,
       .shape = shape,
@@ -289,7 +301,7 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
       .zeros = zeros,
       .pointers = scratch,
       .places = (int64_t *)(void *)places,
-      .run_weights = (int64_t *)(void *)run_weights,
+      .run = (evr_run *)(void *)runs,
   };
   band->count = 0;
   band->skips = false;
@@ -309,5 +321,6 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
   const rectangle all = {
       first_pixel / width, (first_pixel + pixels - 1) / width + 1, 0, width, first_pixel,
       first_pixel + pixels};
-  add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width});
+  add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width},
+             !is_padded(d));
 }

@@ -27,11 +27,18 @@ typedef struct evr_band_shape {
   size_t pointer_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
 } evr_band_shape;
 
+typedef struct evr_run {
+  int64_t k;     /* at which it begins */
+  int64_t shift; /* from where the pixels' pointers point */
+} evr_run;
+
 typedef struct evr_region {
   int64_t pixels, runs;
-  const float **pointers;     /* [run][pixel] */
-  const int64_t *places;      /* each pixel's first output, from the image's first pixel */
-  const int64_t *run_weights; /* the k at which each run begins */
+  const evr_run *run;
+  const float **pointers; /* of run r and pixel m: [r * pointer_step + m] */
+  int64_t
+      pointer_step; /* 0 where all runs share them: every tap is inside the image, or the copy */
+  const int64_t *places; /* each pixel's first output, from the image's first pixel */
 } evr_region;
 
 typedef struct evr_band {
@@ -42,6 +49,9 @@ typedef struct evr_band {
 
 /* Sets runs and run_length, which do not depend on the size of a band. */
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
+
+/* Pointers that a pixel may need. */
+int64_t evr_band_pointers(const evr_band_shape *shape);
 
 /* Sets the rest for bands of at most so many pixels; width divides pixels where rows is set. */
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels);

@@ -67,7 +67,7 @@ static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64
   const int64_t fits =
       evr_max((int64_t)fmin((double)evr_l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
   const int64_t most =
-      evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / b->shape.runs), 8);
+      evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / evr_band_pointers(&b->shape)), 8);
   const int64_t bands =
       evr_max(evr_ceil_div(pixels, most), evr_min(wanted_bands, evr_ceil_div(pixels, 96)));
   const int64_t band = evr_ceil_div(pixels, bands);
@@ -205,7 +205,7 @@ static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
   int64_t pixel = 0;
   for (int64_t i = 0; i < tiles; i++) {
     const int64_t count = least + (i < longer);
-    tile->pixels = region->pointers + first_run * region->pixels + pixel;
+    tile->pixels = region->pointers + first_run * region->pointer_step + pixel;
     tile->places = region->places + pixel;
     if (functions[count - 1](tile))
       for (int64_t m = 0; m < count; m++) repair_pixel(w, tile->places[m]);
@@ -217,9 +217,9 @@ static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
 static void runs_in_cut(const evr_region *region, cut k, int64_t run_length, int64_t *first,
                         int64_t *end) {
   int64_t run = 0;
-  while (run < region->runs && region->run_weights[run] + run_length <= k.begin) run++;
+  while (run < region->runs && region->run[run].k + run_length <= k.begin) run++;
   *first = run;
-  while (run < region->runs && region->run_weights[run] < k.end) run++;
+  while (run < region->runs && region->run[run].k < k.end) run++;
   *end = run;
 }
 
@@ -232,13 +232,13 @@ static void convolve_cut(const block_work *w, evr_tile *tile, cut k) {
     /* A window without any tap inside the image still has an output. */
     const bool empty = region->runs == 0;
     if (first == end && !(empty && k.begin == 0)) continue;
-    tile->pixel_stride = region->pixels;
-    tile->run_weights = region->run_weights + first;
+    tile->pixel_step = region->pointer_step;
+    tile->run = region->run + first;
     tile->runs = end - first;
     tile->offset = 0;
     tile->length = run_length;
     if (!empty && k.end - k.begin < run_length) {
-      tile->offset = k.begin - region->run_weights[first];
+      tile->offset = k.begin - region->run[first].k;
       tile->length = k.end - k.begin;
     }
     tile->begin = first == 0 && tile->offset == 0;
@@ -332,7 +332,7 @@ static double cost(const void *problem) {
   const double steps =
       kept * (double)p->depth *
       evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
-  const double pointers = 0.76 * kept * (double)pixels * (double)b.shape.runs;
+  const double pointers = (1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
   const double copying =
       b.shape.copied ? 0.08 * (double)p->sizes.x_count / (double)p->desc.batch : 0;
   const double image = 40.0 + pointers + copying + 12.0 * (double)(tiles * b.blocks) + steps;

@@ -13,6 +13,7 @@
 #ifndef EVR_CONV_DIRECT_TILE_H
 #define EVR_CONV_DIRECT_TILE_H
 
+#include "conv/band.h"
 #include "simd/simd.h"
 
 #if EVR_LANES == 16 || EVR_LANES == 4 /* 32 registers */
@@ -25,13 +26,13 @@
 
 /* What one call of a tile needs. */
 typedef struct evr_tile {
-  const float *const *pixels; /* pixels[run * pixel_stride + m] */
-  int64_t pixel_stride;
+  const float *const *pixels; /* of run r: [r * pixel_step + m] */
+  int64_t pixel_step;
   int64_t runs;
-  const int64_t *run_weights; /* the k at which each run begins */
-  int64_t offset, length;     /* the part of each run to sum */
-  const float *weights;       /* [k][N * EVR_LANES] */
-  float *y;                   /* pixel m at y + places[m] */
+  const evr_run *run;
+  int64_t offset, length; /* the part of each run to sum */
+  const float *weights;   /* [k][N * EVR_LANES] */
+  float *y;               /* pixel m at y + places[m] */
   const int64_t *places;
   int64_t last_lanes; /* channels in the last vector, 1 .. EVR_LANES */
   bool begin;         /* start from +0; else go on from the sums in y */
@@ -94,11 +95,12 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
   }
   const int64_t length = t->length;
   const float *const *pixels = t->pixels;
-  for (int64_t run = 0; run < t->runs; run++, pixels += t->pixel_stride) {
-    const float *w = t->weights + (t->run_weights[run] + t->offset) * (N * EVR_LANES);
+  for (int64_t r = 0; r < t->runs; r++, pixels += t->pixel_step) {
+    const int64_t shift = t->run[r].shift + t->offset;
+    const float *w = t->weights + (t->run[r].k + t->offset) * (N * EVR_LANES);
     const float *a[8];
     EVR_UNROLL
-    for (int m = 0; m < M; m++) a[m] = pixels[m] + t->offset;
+    for (int m = 0; m < M; m++) a[m] = pixels[m] + shift;
     for (int64_t k = 0; k < length; k++, w += N * EVR_LANES) {
       vf b[EVR_TILE_VECTORS];
       EVR_UNROLL
