@@ -86,18 +86,25 @@ static void check_product(const instance *isa, test_random *random, int64_t m, i
   const placement where = (placement)random_between(random, 0, PLACEMENTS - 1);
   const int64_t gap = random_between(random, 0, 3);
   const test_values values = random_chance(random, 20) ? VALUES_SPECIAL : VALUES_REALS;
-  evr_gemm g = {.m = m, .n = n, .k = k, .a_row = k + gap, .b_row = n + gap, .c_row = n + gap};
+  evr_gemm g = {.m = m,
+                .n = n,
+                .k = k,
+                .a_row = k + gap,
+                .b_row = n + gap,
+                .c_row = n + gap,
+                .residual_row = n + 2 * gap};
   const int64_t a_count = (m - 1) * g.a_row + k, b_count = (k - 1) * g.b_row + n;
   const int64_t c_count = (m - 1) * g.c_row + n;
+  const int64_t residual_count = (m - 1) * g.residual_row + n;
   float *a = place(&a_memory, a_count, where), *b = place(&b_memory, b_count, where);
   float *bias = place(&bias_memory, evr_max(m, n), where);
-  float *residual = place(&residual_memory, c_count, where);
+  float *residual = place(&residual_memory, residual_count, where);
   float *c = place(&c_memory, c_count, where);
   float *expected = place(&expected_memory, c_count, PLACE_START);
   random_fill(random, values, 50, a, a_count);
   random_fill(random, values, 50, b, b_count);
   random_fill(random, VALUES_REALS, 1, bias, evr_max(m, n));
-  random_fill(random, VALUES_REALS, 1, residual, c_count);
+  random_fill(random, VALUES_REALS, 1, residual, residual_count);
   fill_untouched(c, c_count);
   fill_untouched(expected, c_count);
   g.a = a;

@@ -108,7 +108,7 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
   const evr_conv2d_desc *d = &l->p->desc;
   const float **out = l->pointers;
   l->pointers += end - ow;
-  const int64_t ih = evr_source_pixel(oh * d->stride_height - d->pad_top + kh * d->dilation_height,
+  const int64_t ih = evr_source_pixel(evr_window_top(l->p, oh) + kh * d->dilation_height,
                                       d->in_height, d->pad_mode);
   if (ih < 0) {
     for (; ow < end; ow++) *out++ = l->zeros;
@@ -168,9 +168,9 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   region->runs = l->run - region->run;
 }
 
-static tap_range taps_of_row(const evr_conv2d_desc *d, int64_t oh) {
-  return taps_inside(oh * d->stride_height - d->pad_top, d->kernel_height, d->dilation_height,
-                     d->in_height);
+static tap_range taps_of_row(const evr_conv2d_problem *p, int64_t oh) {
+  const evr_conv2d_desc *d = &p->desc;
+  return taps_inside(evr_window_top(p, oh), d->kernel_height, d->dilation_height, d->in_height);
 }
 
 static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
@@ -194,8 +194,8 @@ static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
     const bool edge = columns.end - columns.first < d->kernel_width && tall;
     const bool inside = !edge;
     for (int64_t row = top, next; row < bottom; row = next) {
-      const tap_range rows = edge ? all_rows : taps_of_row(d, row);
-      for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(d, next)));)
+      const tap_range rows = edge ? all_rows : taps_of_row(l->p, row);
+      for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(l->p, next)));)
         next++;
       if (band->count == EVR_MOST_REGIONS) return false;
       const rectangle r = {row, next, left, right, 0, bottom * width};
@@ -257,7 +257,7 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
   const int64_t top = first / width, bottom = (first + pixels - 1) / width + 1;
-  const int64_t in_top = top * d->stride_height - d->pad_top;
+  const int64_t in_top = evr_window_top(l->p, top);
   int64_t pitch = d->in_width * d->in_channels;
   const float *rows = l->x + in_top * pitch;
   if (l->shape->copied) {

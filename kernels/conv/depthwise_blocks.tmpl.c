@@ -122,7 +122,7 @@ static void pad_row(const evr_conv2d_desc *d, float *row, int64_t from, int64_t 
 static void copy_input(const block_view *b) {
   const evr_conv2d_desc *d = &b->p->desc;
   const cut *c = b->c;
-  const int64_t top = b->first_row * d->stride_height - d->pad_top;
+  const int64_t top = evr_window_top(b->p, b->first_row);
   const int64_t rows =
       (b->rows - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
   for (int64_t i = 0; i < rows;) {
@@ -185,12 +185,13 @@ static void convolve(const block_view *b) {
 
 static void transpose_out(const block_view *b) {
   const evr_conv2d_desc *d = &b->p->desc;
-  const int64_t plane = b->p->sizes.conv_height * b->p->sizes.conv_width;
   const int64_t count = b->rows * b->p->sizes.conv_width;
-  const int64_t at = (b->image * d->out_channels + b->first_channel) * plane +
-                     b->first_row * b->p->sizes.conv_width;
-  float *const y = b->call->y + at;
-  const float *const residual = b->call->residual != NULL ? b->call->residual + at : NULL;
+  const int64_t plane = b->p->y_plane, residual_plane = b->p->residual_plane;
+  const int64_t first = b->image * d->out_channels + b->first_channel;
+  const int64_t skipped = b->first_row * b->p->sizes.conv_width;
+  float *const y = b->call->y + first * plane + skipped;
+  const float *const residual =
+      b->call->residual != NULL ? b->call->residual + first * residual_plane + skipped : NULL;
   const evr_activation_kind kind = residual != NULL ? d->activation.kind : EVR_IDENTITY;
   for (int64_t i = 0; i < count; i += EVR_LANES) {
     const int64_t pixels = evr_min(count - i, EVR_LANES);
@@ -204,7 +205,7 @@ static void transpose_out(const block_view *b) {
         const int64_t offset = j * plane + i;
         vf value = block[j];
         if (residual != NULL) {
-          value = vf_add(value, vf_load_n(residual + offset, pixels));
+          value = vf_add(value, vf_load_n(residual + j * residual_plane + i, pixels));
           if (kind == EVR_RELU) value = evr_relu(value);
           if (kind == EVR_RELU6) value = evr_relu6(value);
         }

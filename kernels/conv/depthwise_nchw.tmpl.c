@@ -223,7 +223,7 @@ static void copy_chunk(const job *j, const float *plane, int64_t oh, int64_t row
   const axis *v = &c->vertical, *h = &c->horizontal;
   const int64_t padded = d->pad_top + d->in_height + d->pad_bottom;
   for (int64_t vp = 0; vp < v->period; vp++) {
-    int64_t row = phase_start(v, vp) + oh * v->stride;
+    int64_t row = phase_start(v, vp) + evr_window_top(j->p, oh) + d->pad_top;
     float *to = out + vp * h->period * c->plane;
     for (int64_t i = 0; i < rows + v->reach; i++, row += v->stride, to += c->pitch) {
       const int64_t ih =
@@ -282,15 +282,20 @@ static void run_any(const float *in, const int64_t *offsets, const float *weight
     run_vectors(in + v * EVR_LANES, offsets, weights, taps, out + v * EVR_LANES, 1);
 }
 
+/* Where the rows of a chunk of one output plane begin. */
+typedef struct place {
+  int64_t y, residual;
+} place;
+
 /* From the flat run to rows of y: bias, residual, activation. */
-static void finish(const job *j, const float *run, int64_t channel, int64_t at, int64_t rows) {
+static void finish(const job *j, const float *run, int64_t channel, place at, int64_t rows) {
   const evr_conv2d_desc *d = &j->p->desc;
   const int64_t width = j->p->sizes.conv_width, pitch = j->c.pitch;
   const bool biased = j->call->bias != NULL;
   const evr_activation_kind kind = d->activation.kind;
   const vf bias = vf_set1(biased ? j->call->bias[channel] : 0.0f);
-  const float *residual = j->call->residual != NULL ? j->call->residual + at : NULL;
-  float *y = j->call->y + at;
+  const float *residual = j->call->residual != NULL ? j->call->residual + at.residual : NULL;
+  float *y = j->call->y + at.y;
   for (int64_t row = 0; row < rows; row++, run += pitch, y += width) {
     for (int64_t i = 0; i < width; i += EVR_LANES) {
       const int64_t left = evr_min(width - i, EVR_LANES);
@@ -309,7 +314,7 @@ static void finish(const job *j, const float *run, int64_t channel, int64_t at, 
 }
 
 /* The sums of a chunk of one output plane, as tiles of rows. */
-static void run_tiles(const job *j, const float *in, int64_t channel, int64_t at, int64_t rows) {
+static void run_tiles(const job *j, const float *in, int64_t channel, place at, int64_t rows) {
   const cut *c = &j->c;
   const evr_conv2d_call *call = j->call;
   const int64_t width = j->p->sizes.conv_width, tiles = evr_ceil_div(rows, EVR_PLANE_ROWS);
@@ -322,8 +327,8 @@ static void run_tiles(const job *j, const float *in, int64_t channel, int64_t at
       .bias = call->bias != NULL ? call->bias + channel : NULL,
       .activation = j->p->desc.activation.kind,
       .width = width,
-      .y = call->y + at,
-      .residual = call->residual != NULL ? call->residual + at : NULL,
+      .y = call->y + at.y,
+      .residual = call->residual != NULL ? call->residual + at.residual : NULL,
   };
   const int64_t least = rows / tiles, longer = rows % tiles;
   for (int64_t i = 0; i < tiles; i++) {
@@ -358,7 +363,8 @@ static void run_task(void *argument, int64_t task, int slot) {
     const float *plane = j->call->x + (image * d->in_channels + ic) * d->in_height * d->in_width;
     copy_chunk(j, plane, oh, rows, in);
     for (int64_t oc = ic * p->group_out; oc < (ic + 1) * p->group_out; oc++) {
-      const int64_t at = ((image * d->out_channels + oc) * height + oh) * width;
+      const int64_t output = image * d->out_channels + oc, skipped = oh * width;
+      const place at = {output * p->y_plane + skipped, output * p->residual_plane + skipped};
       if (c->kind != NULL) {
         run_tiles(j, in, oc, at, rows);
       } else {
@@ -366,7 +372,7 @@ static void run_task(void *argument, int64_t task, int slot) {
         finish(j, run, oc, at, rows);
       }
       if (!evr_depthwise_activates(d->activation.kind)) {
-        float *const y = j->call->y + at;
+        float *const y = j->call->y + at.y;
         EVR_NAME(evr_activation_apply)(&d->activation, y, y, rows * width);
       }
     }

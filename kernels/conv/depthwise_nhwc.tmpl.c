@@ -228,17 +228,17 @@ static void find_rows(task_view *t) {
   const int64_t row_floats = d->in_width * d->in_channels;
   const float *x = t->call->x + t->image * d->in_height * row_floats;
   for (int64_t i = 0; i < rows; i++) {
-    const int64_t row = t->first_row * t->work.row_step + i - d->pad_top;
+    const int64_t row = evr_window_top(t->p, t->first_row) + i;
     const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
     t->rows[i] = ih < 0 ? NULL : x + ih * row_floats;
   }
   t->inner_row = t->first_row;
   t->outer_row = t->end_row;
   if (d->pad_mode != EVR_PAD_ZERO) return;
-  while (t->inner_row < t->end_row && t->inner_row * t->work.row_step < d->pad_top) t->inner_row++;
+  while (t->inner_row < t->end_row && evr_window_top(t->p, t->inner_row) < 0) t->inner_row++;
   while (t->outer_row > t->inner_row &&
-         (t->outer_row - 1) * t->work.row_step + (d->kernel_height - 1) * d->dilation_height >=
-             d->pad_top + d->in_height)
+         evr_window_top(t->p, t->outer_row - 1) + (d->kernel_height - 1) * d->dilation_height >=
+             d->in_height)
     t->outer_row--;
 }
 

@@ -178,7 +178,7 @@ static void repair_pixel(const block_work *w, int64_t place) {
     float sum = 0.0f;
     for (int64_t kh = 0; kh < d->kernel_height; kh++)
       for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-        const int64_t ih = oh * d->stride_height - d->pad_top + kh * d->dilation_height;
+        const int64_t ih = evr_window_top(p, oh) + kh * d->dilation_height;
         const int64_t iw = ow * d->stride_width - d->pad_left + kw * d->dilation_width;
         const bool inside = ih >= 0 && ih < d->in_height && iw >= 0 && iw < d->in_width;
         const float *x = call->x;

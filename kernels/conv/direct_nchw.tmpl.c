@@ -143,14 +143,15 @@ static void multiply(const part *t, evr_gemm_tile tile, int64_t k, const panel *
                      int64_t rows, bool odd) {
   const evr_conv2d_problem *p = t->p;
   const int64_t channel = t->group * p->group_out + c;
-  const int64_t at = (t->image * p->desc.out_channels + channel) * tile.c_row + s->pixel;
+  const int64_t plane = t->image * p->desc.out_channels + channel;
   tile.a = t->weights + c * p->depth + k * EVR_GEMM_ROWS;
   tile.b = s->buffer;
   tile.b_row = s->width;
-  tile.c = t->call->y + at;
+  tile.c = t->call->y + plane * p->y_plane + s->pixel;
   tile.columns = s->pixels;
   tile.row_bias = t->call->bias != NULL ? t->call->bias + channel : NULL;
-  tile.residual = t->call->residual != NULL ? t->call->residual + at : NULL;
+  if (t->call->residual != NULL)
+    tile.residual = t->call->residual + plane * p->residual_plane + s->pixel;
   if (!odd) {
     EVR_NAME(evr_gemm_run_tile)(&tile, rows, true);
     return;
@@ -198,7 +199,8 @@ static void run_task(void *argument, int64_t task, int slot) {
   }
 
   const int64_t channels_end = evr_min((stretch + 1) * b->stretch, p->group_out);
-  evr_gemm_tile tile = {.c_row = out_plane, .activation = &d->activation};
+  evr_gemm_tile tile = {
+      .c_row = p->y_plane, .residual_row = p->residual_plane, .activation = &d->activation};
   for (int64_t k = 0; k < p->depth; k += tile.depth) {
     tile.depth = evr_min(b->depth, p->depth - k);
     tile.first = k == 0;

@@ -34,8 +34,8 @@ static inline int64_t evr_find_segments(const evr_conv2d_problem *p, int64_t kh,
   int64_t n = 0, oh = pixel / width, ow = pixel % width;
   for (int64_t run; count > 0; count -= run, oh++, ow = 0) {
     run = evr_min(width - ow, count);
-    const int64_t ih = evr_source_pixel(
-        oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height, d->pad_mode);
+    const int64_t ih = evr_source_pixel(evr_window_top(p, oh) + kh * d->dilation_height,
+                                        d->in_height, d->pad_mode);
     if (ih < 0) {
       n = evr_add_segment(segments, n, -1, run);
       continue;

@@ -27,11 +27,10 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t rows = EVR_NAME(evr_gemm_tile_rows), columns = EVR_NAME(evr_gemm_tile_columns);
   const int64_t pixel_unit = nchw ? columns : rows, channel_unit = nchw ? rows : columns;
   blocking b = {0};
-  /* A stride that is never taken counts as 1, so the sizes say whether every pixel is used. */
+  /* A stride that is never taken counts as 1, so the width says whether rows are used whole. */
   b.copies = d->kernel_height > 1 || d->kernel_width > 1 || d->stride_height > 1 ||
              d->stride_width > 1 || d->pad_top > 0 || d->pad_bottom > 0 || d->pad_left > 0 ||
-             d->pad_right > 0 || p->sizes.conv_height < d->in_height ||
-             p->sizes.conv_width < d->in_width;
+             d->pad_right > 0 || p->sizes.conv_width < d->in_width;
 
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   const int64_t tasks = p->common.parallel.threads > 1 ? 4 * p->common.parallel.threads : 1;
@@ -75,8 +74,8 @@ static void copy_window(const evr_conv2d_problem *p, const float *x, int64_t oh,
                         float *to) {
   const evr_conv2d_desc *d = &p->desc;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    const int64_t ih = evr_source_pixel(
-        oh * d->stride_height - d->pad_top + kh * d->dilation_height, d->in_height, d->pad_mode);
+    const int64_t ih = evr_source_pixel(evr_window_top(p, oh) + kh * d->dilation_height,
+                                        d->in_height, d->pad_mode);
     const int64_t left = ow * d->stride_width - d->pad_left;
     if (ih >= 0 && left >= 0 && left + d->kernel_width <= d->in_width && d->groups == 1 &&
         d->dilation_width == 1) { /* a window row in one piece */
@@ -127,13 +126,14 @@ static void multiply_nhwc(const job *j, const part *t) {
       .m = t->pixels,
       .n = t->channels,
       .k = p->depth,
-      .a = j->b.copies ? t->matrix : x + t->pixel * d->in_channels,
+      .a = j->b.copies ? t->matrix : x + (p->first_row * d->in_width + t->pixel) * d->in_channels,
       .a_row = j->b.copies ? p->depth : d->in_channels,
       .packed_b = evr_conv2d_packed_group(p, j->call->packed, t->group) + t->channel * p->depth,
       .c = j->call->y + at,
       .c_row = d->out_channels,
       .column_bias = j->call->bias != NULL ? j->call->bias + channel : NULL,
       .residual = j->call->residual != NULL ? j->call->residual + at : NULL,
+      .residual_row = d->out_channels,
       .activation = d->activation,
   };
   EVR_NAME(evr_gemm)(&product, NULL);
@@ -143,7 +143,6 @@ static void multiply_nchw(const job *j, const part *t) {
   const evr_conv2d_problem *p = j->p;
   const evr_conv2d_desc *d = &p->desc;
   const int64_t in_plane = d->in_height * d->in_width;
-  const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
   const float *x = j->call->x + (t->image * d->in_channels + t->group * p->group_in) * in_plane;
   if (j->b.copies) {
     float *to = t->matrix;
@@ -156,18 +155,21 @@ static void multiply_nchw(const job *j, const part *t) {
       }
   }
   const int64_t channel = t->group * p->group_out + t->channel;
-  const int64_t at = (t->image * d->out_channels + channel) * out_plane + t->pixel;
+  const int64_t plane = t->image * d->out_channels + channel;
   const evr_gemm product = {
       .m = t->channels,
       .n = t->pixels,
       .k = p->depth,
       .packed_a = evr_conv2d_packed_group(p, j->call->packed, t->group) + t->channel * p->depth,
-      .b = j->b.copies ? t->matrix : x + t->pixel,
+      .b = j->b.copies ? t->matrix : x + p->first_row * d->in_width + t->pixel,
       .b_row = j->b.copies ? t->pixels : in_plane,
-      .c = j->call->y + at,
-      .c_row = out_plane,
+      .c = j->call->y + plane * p->y_plane + t->pixel,
+      .c_row = p->y_plane,
       .row_bias = j->call->bias != NULL ? j->call->bias + channel : NULL,
-      .residual = j->call->residual != NULL ? j->call->residual + at : NULL,
+      .residual = j->call->residual != NULL
+                      ? j->call->residual + plane * p->residual_plane + t->pixel
+                      : NULL,
+      .residual_row = p->residual_plane,
       .activation = d->activation,
   };
   EVR_NAME(evr_gemm)(&product, t->scratch);

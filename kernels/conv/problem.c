@@ -89,6 +89,7 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   EVR_TRY(evr_check_count("the padded input", d->batch, padded_h, padded_w, d->in_channels,
                           &padded_count));
   s->residual_count = s->y_count;
+  problem->y_plane = problem->residual_plane = s->conv_height * s->conv_width;
   problem->depth = d->kernel_height * d->kernel_width * problem->group_in;
   problem->multiplies = (double)s->y_count * (double)problem->depth;
   return EVR_OK;

@@ -6,6 +6,9 @@
 #include "core/registry.h"
 #include "evrisim/conv2d.h"
 
+/* A problem may be a band of a larger one: sizes.conv_height rows of its output from first_row on. desc
+ * and x are those of the whole, y and residual begin with the band. What is packed for the whole
+ * serves the band, so it must depend on neither. */
 typedef struct evr_conv2d_problem {
   evr_problem common;
   evr_conv2d_desc desc; /* pool.kind is EVR_POOL_NONE: the plan runs the pooling;
@@ -16,6 +19,8 @@ typedef struct evr_conv2d_problem {
   int64_t group_out; /* output channels of a group */
   int64_t depth;     /* terms of one sum: kernel_height * kernel_width * group_in */
   double multiplies; /* multiply-adds of the whole operation */
+  int64_t first_row;
+  int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
 } evr_conv2d_problem;
 
 typedef struct evr_conv2d_call {
@@ -30,6 +35,20 @@ typedef struct evr_conv2d_call {
 
 /* Checks a descriptor (but for its pool) and derives everything except common. */
 evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc);
+
+/* The row of the image at which the windows of output row oh begin: may lie in the padding. */
+static inline int64_t evr_window_top(const evr_conv2d_problem *p, int64_t oh) {
+  return (p->first_row + oh) * p->desc.stride_height - p->desc.pad_top;
+}
+
+/* Offset of one output, planes of NCHW being plane floats apart. */
+static inline int64_t evr_output_offset(const evr_conv2d_problem *p, int64_t plane, int64_t n,
+                                        int64_t oh, int64_t ow, int64_t oc) {
+  const int64_t pixel = oh * p->sizes.conv_width + ow, channels = p->desc.out_channels;
+  return p->desc.layout == EVR_NHWC
+             ? (n * p->sizes.conv_height * p->sizes.conv_width + pixel) * channels + oc
+             : (n * channels + oc) * plane + pixel;
+}
 
 /* Offset of one weight: ic counts within the group, oc over all groups. */
 static inline int64_t evr_weight_offset(const evr_conv2d_problem *p, int64_t kh, int64_t kw,

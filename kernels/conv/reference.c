@@ -12,7 +12,7 @@ static float single_step(const evr_conv2d_problem *p, const evr_conv2d_call *cal
   const int64_t group = oc / p->group_out;
   float sum = 0.0f;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    const int64_t row = oh * d->stride_height - d->pad_top + kh * d->dilation_height;
+    const int64_t row = evr_window_top(p, oh) + kh * d->dilation_height;
     const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
     for (int64_t kw = 0; kw < d->kernel_width; kw++) {
       const int64_t column = ow * d->stride_width - d->pad_left + kw * d->dilation_width;
@@ -39,11 +39,12 @@ static void forward(const void *problem, const void *arguments) {
     for (int64_t oh = 0; oh < height; oh++)
       for (int64_t ow = 0; ow < width; ow++)
         for (int64_t oc = 0; oc < d->out_channels; oc++) {
-          const int64_t at = evr_offset(d->layout, d->out_channels, height, width, n, oh, ow, oc);
           float value = single_step(p, call, n, oh, ow, oc);
           if (call->bias != NULL) value += call->bias[oc];
-          if (call->residual != NULL) value += call->residual[at];
-          call->y[at] = evr_activation_reference(&d->activation, value);
+          if (call->residual != NULL)
+            value += call->residual[evr_output_offset(p, p->residual_plane, n, oh, ow, oc)];
+          call->y[evr_output_offset(p, p->y_plane, n, oh, ow, oc)] =
+              evr_activation_reference(&d->activation, value);
         }
 }
 

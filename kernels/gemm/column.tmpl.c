@@ -33,7 +33,7 @@ EVR_INLINE void multiply_strips(const evr_gemm_tile *t, int64_t first, int64_t r
     if (t->row_bias != NULL)
       for (int64_t r = 0; r < rows; r++) values[r] += t->row_bias[first + r];
     if (t->residual != NULL)
-      for (int64_t r = 0; r < rows; r++) values[r] += t->residual[(first + r) * t->c_row];
+      for (int64_t r = 0; r < rows; r++) values[r] += t->residual[(first + r) * t->residual_row];
     EVR_NAME(evr_activation_apply)(t->activation, values, values, rows);
   }
   for (int64_t r = 0; r < rows; r++) c[r * t->c_row] = values[r];

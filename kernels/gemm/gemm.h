@@ -23,7 +23,8 @@ typedef struct evr_gemm {
   int64_t c_row;
   const float *row_bias;    /* m values, or NULL */
   const float *column_bias; /* n values, or NULL */
-  const float *residual;    /* laid out as c, or NULL */
+  const float *residual;    /* m x n, or NULL */
+  int64_t residual_row;
   evr_activation activation;
 } evr_gemm;
 

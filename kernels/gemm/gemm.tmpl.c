@@ -151,6 +151,7 @@ static void multiply_block(const evr_gemm *g, int64_t i_begin, int64_t i_end, in
                         .b = b,
                         .b_row = evr_round_up(columns, EVR_LANES),
                         .c_row = g->c_row,
+                        .residual_row = g->residual_row,
                         .columns = columns,
                         .first = k == 0,
                         .last = k + depth == g->k,
@@ -160,7 +161,7 @@ static void multiply_block(const evr_gemm *g, int64_t i_begin, int64_t i_end, in
     tile.a = panel ? g->packed_a + i * g->k + k * EVR_GEMM_ROWS : g->a + i * g->a_row + k;
     tile.c = g->c + i * g->c_row + j;
     tile.row_bias = g->row_bias != NULL ? g->row_bias + i : NULL;
-    tile.residual = g->residual != NULL ? g->residual + i * g->c_row + j : NULL;
+    tile.residual = g->residual != NULL ? g->residual + i * g->residual_row + j : NULL;
     EVR_NAME(evr_gemm_run_tile)(&tile, evr_min(i_end - i, EVR_GEMM_ROWS), panel);
   }
 }

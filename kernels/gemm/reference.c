@@ -13,7 +13,7 @@ void evr_gemm_reference(const evr_gemm *g) {
       const int64_t at = i * g->c_row + j;
       if (g->row_bias != NULL) sum += g->row_bias[i];
       if (g->column_bias != NULL) sum += g->column_bias[j];
-      if (g->residual != NULL) sum += g->residual[at];
+      if (g->residual != NULL) sum += g->residual[i * g->residual_row + j];
       g->c[at] = evr_activation_reference(&g->activation, sum);
     }
 }

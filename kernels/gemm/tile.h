@@ -40,7 +40,8 @@ typedef struct evr_gemm_tile {
   bool last;                /* the epilogue follows: activation((sum + bias) + residual) */
   const float *row_bias;    /* one value a row, or NULL */
   const float *column_bias; /* one value a column, or NULL */
-  const float *residual;    /* laid out as c, or NULL */
+  const float *residual;    /* residual[r * residual_row + j], or NULL */
+  int64_t residual_row;
   const evr_activation *activation;
 } evr_gemm_tile;
 
@@ -101,8 +102,8 @@ EVR_INLINE void evr_gemm_multiply(const int rows, const int vectors, const bool 
       EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v], evr_gemm_load(t->column_bias, v, vectors, rest)))
     }
     if (t->residual != NULL) {
-      EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v],
-                                       evr_gemm_load(t->residual + r * t->c_row, v, vectors, rest)))
+      EVR_GEMM_EACH(sum[r][v] = vf_add(sum[r][v], evr_gemm_load(t->residual + r * t->residual_row,
+                                                                v, vectors, rest)))
     }
     if (t->activation->kind == EVR_RELU) {
       EVR_GEMM_EACH(sum[r][v] = evr_relu(sum[r][v]))

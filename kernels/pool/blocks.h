@@ -14,7 +14,8 @@ typedef struct evr_block {
   float *y;
   int32_t *indices; /* or NULL */
   int64_t planes;
-  int64_t in, out; /* pixels of a plane */
+  int64_t in, out;             /* pixels of a plane */
+  int64_t in_plane, out_plane; /* from one plane to the next */
 } evr_block;
 
 /* Lane j of the result's vector i is pixel i of plane j. count: pixels, at most EVR_LANES. */
@@ -22,10 +23,10 @@ EVR_INLINE void evr_block_load(const evr_block *b, int64_t first, int64_t count,
                                vf pixels[EVR_LANES]) {
   if (b->planes == EVR_LANES && count == EVR_LANES) {
     EVR_UNROLL
-    for (int j = 0; j < EVR_LANES; j++) pixels[j] = vf_load(b->x + j * b->in + first);
+    for (int j = 0; j < EVR_LANES; j++) pixels[j] = vf_load(b->x + j * b->in_plane + first);
   } else {
     for (int j = 0; j < EVR_LANES; j++)
-      pixels[j] = j < b->planes ? vf_load_n(b->x + j * b->in + first, count) : vf_zero();
+      pixels[j] = j < b->planes ? vf_load_n(b->x + j * b->in_plane + first, count) : vf_zero();
   }
   vf_transpose(pixels);
 }
@@ -59,7 +60,7 @@ EVR_INLINE void evr_block_transpose_out(const evr_block *b, const float *from) {
     vf_transpose(planes);
     EVR_UNROLL
     for (int j = 0; j < EVR_LANES; j++)
-      if (j < b->planes) evr_store_lanes(b->y + j * b->out + first, planes[j], count);
+      if (j < b->planes) evr_store_lanes(b->y + j * b->out_plane + first, planes[j], count);
   }
 }
 
@@ -75,7 +76,7 @@ EVR_INLINE void evr_block_transpose_indices(const evr_block *b, const int32_t *f
     EVR_UNROLL
     for (int j = 0; j < EVR_LANES; j++)
       if (j < b->planes)
-        evr_store_index_lanes(b->indices + j * b->out + first, vf_bits(planes[j]), count);
+        evr_store_index_lanes(b->indices + j * b->out_plane + first, vf_bits(planes[j]), count);
   }
 }
 

@@ -29,8 +29,8 @@ static void channels_task(void *argument, int64_t task, int slot) {
   const int64_t block = task % w->blocks, band = task / w->blocks % w->bands;
   const int64_t image = task / w->blocks / w->bands;
   const int64_t first = block * w->block_channels;
-  const int64_t in = image * w->vertical.in * w->horizontal.in * w->pixel + first;
-  const int64_t out = image * s->out_height * s->out_width * w->pixel + first;
+  const int64_t in = image * w->problem->x_plane * w->pixel + first;
+  const int64_t out = image * w->problem->y_plane * w->pixel + first;
   const evr_channels_job job = {
       .problem = w->problem,
       .vertical = w->vertical,
@@ -64,8 +64,8 @@ static void strips_task(void *argument, int64_t task, int slot) {
   (void)slot;
   const work *w = argument;
   const evr_pool2d_sizes *s = &w->problem->sizes;
-  const int64_t plane_in = w->vertical.in * w->horizontal.in * w->pixel;
-  const int64_t plane_out = s->out_height * s->out_width * w->pixel;
+  const int64_t plane_in = w->problem->x_plane * w->pixel;
+  const int64_t plane_out = w->problem->y_plane * w->pixel;
   const int64_t first = task / w->bands * w->task_images;
   const int64_t last = evr_min(w->images, first + w->task_images);
   const int64_t begin = task % w->bands * w->band_rows;
@@ -114,21 +114,22 @@ static bool wants_strips(work *w) {
 static void blocks_task(void *argument, int64_t task, int slot) {
   (void)slot;
   const work *w = argument;
-  const evr_pool2d_sizes *s = &w->problem->sizes;
-  const int64_t in = w->vertical.in * w->horizontal.in, out = s->out_height * s->out_width;
+  const evr_pool2d_problem *p = w->problem;
   const int64_t last = evr_min(w->images, (task + 1) * w->task_images);
   for (int64_t image = task * w->task_images; image < last; image += EVR_LANES) {
     const evr_block b = {
-        .x = w->call->x + image * in,
-        .y = w->call->y + image * out,
-        .indices = w->call->indices != NULL ? w->call->indices + image * out : NULL,
+        .x = w->call->x + image * p->x_plane,
+        .y = w->call->y + image * p->y_plane,
+        .indices = w->call->indices != NULL ? w->call->indices + image * p->y_plane : NULL,
         .planes = evr_min(EVR_LANES, last - image),
-        .in = in,
-        .out = out};
+        .in = w->vertical.in * w->horizontal.in,
+        .out = p->sizes.out_height * p->sizes.out_width,
+        .in_plane = p->x_plane,
+        .out_plane = p->y_plane};
     if (w->global)
-      evr_block_run_global(w->problem->desc.window.kind, &b);
+      evr_block_run_global(p->desc.window.kind, &b);
     else
-      evr_block_run(w->problem, &w->vertical, &w->horizontal, &b);
+      evr_block_run(p, &w->vertical, &w->horizontal, &b);
   }
 }
 

@@ -101,7 +101,10 @@ evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d
   EVR_TRY(evr_check_count("the padded x", d.batch, padded_height, padded_width, d.channels,
                           &padded_count));
 
-  *problem = (evr_pool2d_problem){.desc = d, .sizes = s};
+  *problem = (evr_pool2d_problem){.desc = d,
+                                  .sizes = s,
+                                  .x_plane = d.in_height * d.in_width,
+                                  .y_plane = s.out_height * s.out_width};
   /* A stride that is never taken, or a dilation between no taps, may be any number; kernels
    * multiply with them. */
   evr_pool2d_window *w = &problem->desc.window;

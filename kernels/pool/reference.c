@@ -2,7 +2,6 @@
  * value. Every other variant is held to these bits. */
 #include <math.h>
 
-#include "core/pixels.h"
 #include "pool/problem.h"
 
 /* What became of one window: a value, and where a maximum or minimum was found. */
@@ -18,8 +17,9 @@ static bool wins(evr_pool_kind kind, float challenger, float champion) {
   return kind == EVR_POOL_MAX ? challenger > champion : challenger < champion;
 }
 
-static result condense(const evr_pool2d_desc *d, const float *x, int64_t n, int64_t oh, int64_t ow,
-                       int64_t c) {
+static result condense(const evr_pool2d_problem *p, const float *x, int64_t n, int64_t oh,
+                       int64_t ow, int64_t c) {
+  const evr_pool2d_desc *d = &p->desc;
   const evr_pool2d_window *w = &d->window;
   float sum = 0.0f;
   int64_t count = 0;
@@ -33,8 +33,7 @@ static result condense(const evr_pool2d_desc *d, const float *x, int64_t n, int6
       const bool padding = ih < 0 || ih >= d->in_height || iw < 0 || iw >= d->in_width;
       if (!padding || w->count_include_pad) count++;
       if (padding) continue;
-      const float pixel =
-          x[evr_offset(d->layout, d->channels, d->in_height, d->in_width, n, ih, iw, c)];
+      const float pixel = x[evr_pool_offset(d, p->x_plane, d->in_width, n, ih, iw, c)];
       sum += pixel;
       if (best.index < 0 || wins(w->kind, pixel, best.value))
         best = (result){pixel, ih * d->in_width + iw};
@@ -53,8 +52,8 @@ static void forward(const void *problem, const void *arguments) {
     for (int64_t oh = 0; oh < height; oh++)
       for (int64_t ow = 0; ow < width; ow++)
         for (int64_t c = 0; c < d->channels; c++) {
-          const int64_t at = evr_offset(d->layout, d->channels, height, width, n, oh, ow, c);
-          const result r = condense(d, call->x, n, oh, ow, c);
+          const int64_t at = evr_pool_offset(d, p->y_plane, width, n, oh, ow, c);
+          const result r = condense(p, call->x, n, oh, ow, c);
           call->y[at] = r.value;
           if (call->indices != NULL) call->indices[at] = (int32_t)r.index;
         }

@@ -42,7 +42,7 @@ static float one_output(const evr_conv2d_problem *p, const evr_conv2d_call *call
     const int64_t ic = other ? term / taps : term % p->group_in;
     const int64_t tap = other ? term % taps : term / p->group_in;
     const int64_t kh = tap / d->kernel_width, kw = tap % d->kernel_width;
-    const int64_t row = oh * d->stride_height - d->pad_top + kh * d->dilation_height;
+    const int64_t row = evr_window_top(p, oh) + kh * d->dilation_height;
     const int64_t column = ow * d->stride_width - d->pad_left + kw * d->dilation_width;
     const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
     int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
@@ -61,10 +61,11 @@ static float one_output(const evr_conv2d_problem *p, const evr_conv2d_call *call
   return sum;
 }
 
+/* residual: of this output, or NULL. */
 static float finish(const evr_conv2d_problem *p, const evr_conv2d_call *call, float value,
-                    int64_t oc, int64_t at, fault wrong) {
+                    int64_t oc, const float *residual, fault wrong) {
   if (call->bias != NULL) value += call->bias[oc];
-  if (call->residual != NULL && wrong != FAULT_DROPS_RESIDUAL) value += call->residual[at];
+  if (residual != NULL && wrong != FAULT_DROPS_RESIDUAL) value += *residual;
   value = evr_activation_reference(&p->desc.activation, value);
   if (wrong == FAULT_FLUSHES && fabsf(value) < FLT_MIN) value = 0.0f;
   if (wrong == FAULT_DROPS_NAN && isnan(value)) value = 0.0f;
@@ -80,8 +81,10 @@ static void convolve(const void *problem, const void *arguments, fault wrong) {
     for (int64_t oh = 0; oh < height; oh++)
       for (int64_t ow = 0; ow < width; ow++)
         for (int64_t oc = 0; oc < d->out_channels; oc++) {
-          const int64_t at = evr_offset(d->layout, d->out_channels, height, width, n, oh, ow, oc);
-          call->y[at] = finish(p, call, one_output(p, call, n, oh, ow, oc, wrong), oc, at, wrong);
+          const float *residual = call->residual;
+          if (residual != NULL) residual += evr_output_offset(p, p->residual_plane, n, oh, ow, oc);
+          call->y[evr_output_offset(p, p->y_plane, n, oh, ow, oc)] =
+              finish(p, call, one_output(p, call, n, oh, ow, oc, wrong), oc, residual, wrong);
         }
 }
 
