@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <sstream>
 
 #include "report.h"
 
@@ -49,6 +50,25 @@ std::string left(const std::string &text, int width) {
 std::string right(const std::string &text, int width) {
   const int gap = width - width_of(text);
   return gap > 0 ? std::string(static_cast<size_t>(gap), ' ') + text : text;
+}
+
+// Lines of at most that width, where words allow it; all but the first are indented twice.
+std::string fold(const std::string &text, int width, int indent) {
+  std::string folded(static_cast<size_t>(indent), ' '), word;
+  int column = indent;
+  bool first = true;
+  std::istringstream words(text);
+  while (words >> word) {
+    if (!first && column + 1 + width_of(word) > width) {
+      folded += "\n" + std::string(static_cast<size_t>(2 * indent), ' ');
+      column = 2 * indent;
+      first = true;
+    }
+    folded += (first ? "" : " ") + word;
+    column += (first ? 0 : 1) + width_of(word);
+    first = false;
+  }
+  return folded;
 }
 
 std::string number(double value, int decimals) {
@@ -349,14 +369,14 @@ void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
 }
 
 void Table::skips(const SuiteResult &suite) {
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> grouped;
+  // Variants that refuse the same layers for the same reason share an entry.
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> layers_of, names_of;
   for (const LayerResult &layer : suite.layers) {
     for (const Skip &skip : layer.skipped)
-      grouped[{skip.contender, skip.reason}].push_back(layer.layer.name);
+      layers_of[{skip.reason, skip.contender}].push_back(layer.layer.name);
   }
-  if (grouped.empty()) return;
-  out_ << paint(faint, "Skipped:") << "\n";
-  for (const auto &[what, layers] : grouped) {
+  if (layers_of.empty()) return;
+  for (const auto &[what, layers] : layers_of) {
     std::string where;
     if (layers.size() == suite.layers.size())
       where = "all layers";
@@ -364,7 +384,14 @@ void Table::skips(const SuiteResult &suite) {
       where = layers[0] + (layers.size() == 2 ? ", " + layers[1] : "");
     else
       where = std::to_string(layers.size()) + " layers";
-    out_ << paint(faint, "  " + what.first + ": " + what.second + " (" + where + ")") << "\n";
+    names_of[{where, what.first}].push_back(what.second);
+  }
+  out_ << paint(faint, "Skipped:") << "\n";
+  for (const auto &[what, names] : names_of) {
+    std::string text = names[0];
+    for (size_t i = 1; i < names.size(); i++) text += ", " + names[i];
+    text += ": " + what.second + " (" + what.first + ")";
+    out_ << paint(faint, fold(text, style_.width, 2)) << "\n";
   }
 }
 
