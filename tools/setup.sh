@@ -17,6 +17,9 @@ packages_test=(check libcjson-dev libpng-dev libjpeg-dev cmake/cmake binutils)
 packages_bench=(g++/g++ libbenchmark-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
   libpthreadpool-dev libopenblas-dev)
 
+# meson asks it for Debian's library folder; without, programs do not find what meson installs.
+command -v dpkg-query >/dev/null && packages_build+=(dpkg-dev)
+
 # Options of the two commands' build: what an automatic choice would leave out silently is demanded.
 whole_build=(-Dbench=enabled -Dexamples=enabled)
 
@@ -89,8 +92,8 @@ setup_packages() {
   done
   [ ${#missing[@]} -eq 0 ] && return
   if [ "${no_install:-0}" = 1 ]; then
-    die "missing packages: ${missing[*]} (run without --no-install, or: apt-get install" \
-      "${missing[*]})"
+    die "packages are missing; run without --no-install, or as root:" \
+      "apt-get install ${missing[*]}"
   fi
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
     die "missing packages: ${missing[*]}; installing them takes root or sudo"
