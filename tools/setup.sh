@@ -98,7 +98,7 @@ setup_packages() {
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
     die "missing packages: ${missing[*]}; installing them takes root or sudo"
   fi
-  echo "Packages to install: ${missing[*]}"
+  echo "Packages to install: ${missing[*]}" | fold -s -w 80
   # Asked for here, because a password cannot be given while output goes to a log.
   [ "$(id -u)" -eq 0 ] || sudo -v || die "missing packages: ${missing[*]}; sudo was refused"
   local options=(-q -y -o DPkg::Lock::Timeout=300)
