@@ -13,13 +13,18 @@
 /* What a task keeps in the smallest L1 that is about: the input under a row of windows. */
 #define WINDOW_BYTES 24576
 #define LEAST_BLOCK_BYTES 256
+#define LEAST_BLOCK_UNITS 2
 #define MOST_BLOCK_BYTES 1024
 #define MOST_ROWS 64
+#ifndef LEAST_CROWDING
+#define LEAST_CROWDING 1.0
+#endif
 
 typedef struct cut {
   const evr_depthwise_kind *kind;
-  bool copied;
-  int64_t vectors, blocks;     /* of a pixel; block b has vectors near b / blocks */
+  bool copied, together;
+  int64_t vectors, blocks;     /* of a pixel; block b has units near b / blocks */
+  int64_t unit, units;         /* vectors that a block has a multiple of, but for the last */
   int64_t block;               /* most vectors of a block */
   evr_depthwise_tiles tiles;   /* of a row */
   int64_t strip, strips;       /* tiles of a strip */
@@ -29,7 +34,7 @@ typedef struct cut {
   int64_t copy_pitch;          /* floats of one column of the copy */
   int64_t copy_row;            /* floats of one row, with slack for a vector */
   int64_t row_pixels;          /* pointers or offsets of one kernel row of a tile, at most */
-  size_t rows_bytes, pixels_bytes, offsets_bytes, zero_bytes, copy_bytes;
+  size_t rows_bytes, pixels_bytes, offsets_bytes, zero_bytes, copy_bytes, sums_bytes;
 } cut;
 
 static int64_t tile_columns(const cut *c, int64_t tile) {
@@ -101,15 +106,21 @@ static cut make_cut(const evr_conv2d_problem *p) {
   cut c = {0};
   c.kind = EVR_NAME(evr_depthwise_kind_of)(d);
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
-  c.copied = p->group_out > 1 || d->out_channels < EVR_LANES ||
-             crowding(d) > (EVR_LANES == 16 ? 3.0 : 1.5);
+  c.copied = p->group_out > 1 || d->out_channels < EVR_LANES;
+  c.together =
+      EVR_LANES > 1 && !c.copied && c.kind->together[0] != NULL && crowding(d) > LEAST_CROWDING;
+  c.copied = c.copied || (!c.together && crowding(d) > (EVR_LANES == 16 ? 3.0 : 1.5));
+  c.unit = c.together ? EVR_DEPTHWISE_TOGETHER : 1;
+  c.units = evr_ceil_div(c.vectors, c.unit);
   c.tiles = EVR_NAME(evr_depthwise_cut_columns)(p->sizes.conv_width);
   const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
   const int64_t tile = (EVR_DEPTHWISE_WIDE - 1) * d->stride_width + reach + 1;
-  const int64_t most =
-      evr_max(evr_min(WINDOW_BYTES / tile / d->kernel_height, MOST_BLOCK_BYTES), LEAST_BLOCK_BYTES);
-  c.blocks = evr_ceil_div(c.vectors, most / vector_bytes);
-  c.block = evr_ceil_div(c.vectors, c.blocks);
+  const int64_t unit_bytes = c.unit * vector_bytes;
+  const int64_t least = evr_max(LEAST_BLOCK_BYTES, LEAST_BLOCK_UNITS * unit_bytes);
+  const int64_t window = c.together ? MOST_BLOCK_BYTES : WINDOW_BYTES / tile / d->kernel_height;
+  const int64_t most = evr_max(evr_min(window, MOST_BLOCK_BYTES), least);
+  c.blocks = evr_ceil_div(c.units, most / unit_bytes);
+  c.block = evr_ceil_div(c.units, c.blocks) * c.unit;
   const int64_t pixels = WINDOW_BYTES / (c.block * vector_bytes);
   cut_strips(&c, windows_within(pixels / d->kernel_height, reach, d->stride_width));
   const int64_t tasks = d->batch * c.blocks * c.strips;
@@ -134,16 +145,20 @@ static cut make_cut(const evr_conv2d_problem *p) {
     c.copy_row = c.in_columns * c.copy_pitch + 16;
     c.copy_bytes = array_bytes(c.ring, c.copy_row, 1, sizeof(float));
   } else {
-    c.pixels_bytes = array_bytes(d->kernel_height, c.row_pixels, 1, sizeof(float *));
+    c.pixels_bytes = array_bytes(c.in_rows, c.row_pixels, 1, sizeof(float *));
     c.offsets_bytes = array_bytes(c.strip, c.row_pixels, 1, sizeof(int64_t));
     c.zero_bytes = array_bytes(c.block, EVR_LANES, 1, sizeof(float));
+    if (c.together)
+      c.sums_bytes =
+          array_bytes(EVR_DEPTHWISE_TOGETHER * EVR_DEPTHWISE_WIDE, EVR_LANES, 1, sizeof(float));
   }
   return c;
 }
 
 static size_t cut_bytes(const cut *c) {
   return evr_size_sum(evr_size_sum(c->rows_bytes, c->pixels_bytes),
-                      evr_size_sum(evr_size_sum(c->offsets_bytes, c->zero_bytes), c->copy_bytes));
+                      evr_size_sum(evr_size_sum(c->offsets_bytes, c->zero_bytes),
+                                   evr_size_sum(c->copy_bytes, c->sums_bytes)));
 }
 
 size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
@@ -153,7 +168,7 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
 
 /* Where a vector of channels starts. The last one is moved back to end with the last channel: it and
  * the one before are always of one block, whose task is alone in writing both. */
-_Static_assert(LEAST_BLOCK_BYTES >= 2 * EVR_LANES * sizeof(float),
+_Static_assert(LEAST_BLOCK_UNITS >= 2,
                "the last block must not be a vector that overlaps another block");
 static int64_t vector_start(const evr_conv2d_problem *p, int64_t vector) {
   return evr_max(evr_min(vector * EVR_LANES, p->desc.out_channels - EVR_LANES), 0);
@@ -279,19 +294,22 @@ static void find_tile_offsets(const task_view *t) {
   }
 }
 
-static void point_at_pixels(const task_view *t, int64_t oh, int64_t tile) {
+/* For one tile and the input rows under these output rows. */
+static void point_at_pixels(const task_view *t, int64_t row, int64_t end_row, int64_t tile) {
   const int64_t count =
       evr_depthwise_row_pixels(tile_columns(t->c, tile), t->c->kind->kernel, &t->work);
   const int64_t *offsets = t->offsets + (tile - t->first_tile) * t->c->row_pixels;
-  const float *const *rows = t->rows + (oh - t->first_row) * t->work.row_step;
+  const int64_t first = (row - t->first_row) * t->work.row_step;
+  const int64_t end = (end_row - 1 - t->first_row) * t->work.row_step +
+                      (t->p->desc.kernel_height - 1) * t->work.tap_step + 1;
   const float **out = t->pixels;
-  for (int64_t kh = 0; kh < t->p->desc.kernel_height; kh++, out += count) {
-    const float *row = rows[kh * t->work.tap_step];
-    if (row != NULL) {
-      row += t->first_channel;
-      for (int64_t i = 0; i < count; i++) out[i] = offsets[i] < 0 ? t->zeros : row + offsets[i];
+  for (int64_t i = first; i < end; i++, out += count) {
+    const float *in = t->rows[i];
+    if (in != NULL) {
+      in += t->first_channel;
+      for (int64_t j = 0; j < count; j++) out[j] = offsets[j] < 0 ? t->zeros : in + offsets[j];
     } else {
-      for (int64_t i = 0; i < count; i++) out[i] = t->zeros;
+      for (int64_t j = 0; j < count; j++) out[j] = t->zeros;
     }
   }
 }
@@ -315,16 +333,20 @@ static void run(const task_view *t, int64_t row, int64_t end_row, int64_t tile, 
     work.x_start = (ow - tile_start(c, t->first_tile)) * d->stride_width * work.x_pitch;
   else
     work.x_start = (ow * d->stride_width - d->pad_left) * work.x_pitch + t->first_channel;
-  c->kind->run[tile < c->tiles.wide][pointers](&work);
+  const bool wide = tile < c->tiles.wide;
+  if (c->together)
+    c->kind->together[wide](&work);
+  else
+    c->kind->run[wide][pointers](&work);
 }
 
 static void run_through_pointers(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
                                  int64_t end_tile) {
-  for (; row < end_row; row++)
-    for (int64_t i = tile; i < end_tile; i++) {
-      point_at_pixels(t, row, i);
-      run(t, row, row + 1, i, i + 1, true);
-    }
+  if (row >= end_row) return;
+  for (; tile < end_tile; tile++) {
+    point_at_pixels(t, row, end_row, tile);
+    run(t, row, end_row, tile, tile + 1, true);
+  }
 }
 
 static void run_strip(const task_view *t, int64_t row, int64_t end_row, int64_t tile,
@@ -400,8 +422,9 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t block = task % c->blocks;
   const int64_t strip = task / c->blocks % c->strips;
   const int64_t chunk = task / c->blocks / c->strips % c->chunks;
-  const int64_t first_vector = block * c->vectors / c->blocks;
-  const int64_t vectors = (block + 1) * c->vectors / c->blocks - first_vector;
+  const int64_t first_vector = block * c->units / c->blocks * c->unit;
+  const int64_t end_vector = evr_min((block + 1) * c->units / c->blocks * c->unit, c->vectors);
+  const int64_t vectors = end_vector - first_vector;
   const int64_t first_channel = vector_start(p, first_vector);
   char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
   task_view t = {.p = p, .call = j->call, .c = c};
@@ -419,6 +442,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   scratch += c->offsets_bytes;
   t.zeros = (float *)(void *)scratch;
   t.copy = t.zeros; /* a task has one or the other */
+  float *const sums = (float *)(void *)(scratch + c->zero_bytes);
   const float *packed = j->call->packed;
   t.work = (evr_depthwise_work){
       .kernel_height = d->kernel_height,
@@ -429,6 +453,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .vectors = vectors,
       .last_channel = vector_start(p, first_vector + vectors - 1) - first_channel,
       .lanes = evr_min(d->out_channels, EVR_LANES),
+      .sums = sums,
       .bias = j->call->bias != NULL ? j->call->bias + first_channel : NULL,
       .activation = &d->activation,
       .row_step = d->stride_height,
@@ -448,6 +473,10 @@ static void run_task(void *argument, int64_t task, int slot) {
   memset(t.zeros, 0, c->zero_bytes);
   find_inner_tiles(&t);
   find_tile_offsets(&t);
+  if (c->together) {
+    run_through_pointers(&t, t.first_row, t.end_row, t.first_tile, t.end_tile);
+    return;
+  }
   run_through_pointers(&t, t.first_row, t.inner_row, t.first_tile, t.end_tile);
   run_through_pointers(&t, t.inner_row, t.outer_row, t.first_tile, t.inner_tile);
   run_strip(&t, t.inner_row, t.outer_row, t.inner_tile, t.outer_tile);

@@ -18,20 +18,30 @@
 /* The widest kernel of a kind of its own. */
 #define EVR_DEPTHWISE_KNOWN 7
 
-/* One kernel row onto the sums of T columns; K kernel columns, stride S, both constant. */
+/* Weights of a kernel row for which there are registers beside so many sums and an input. */
+#define EVR_DEPTHWISE_HELD(sums, k) \
+  ((k) < EVR_REGISTERS - 2 - (sums) ? (k) : EVR_REGISTERS - 2 - (sums))
+
+/* One kernel row onto the sums of T columns; K kernel columns, stride S, both constant; so many
+ * weights in registers, the others are read for each use. */
 EVR_INLINE const float *evr_depthwise_slide(vf *sum, const int T, const int K, const int S,
-                                            const float *w, const float *row, int64_t pitch,
-                                            const float *const *pixels, int64_t channel) {
+                                            const int held, const float *w, const float *row,
+                                            int64_t pitch, const float *const *pixels,
+                                            int64_t channel) {
   vf weight[EVR_DEPTHWISE_KNOWN];
   EVR_UNROLL
-  for (int k = 0; k < K; k++) weight[k] = vf_once(vf_load(w + k * EVR_LANES));
+  for (int k = 0; k < held; k++) weight[k] = vf_once(vf_load(w + k * EVR_LANES));
+  const int64_t step = evr_anew(pitch);
+  if (pixels != NULL) pixels += evr_anew(0);
   EVR_UNROLL
   for (int column = 0; column < (T - 1) * S + K; column++) {
-    const vf x = vf_once(vf_load(pixels != NULL ? pixels[column] + channel : row + column * pitch));
+    const vf x = vf_once(vf_load(pixels != NULL ? pixels[column] + channel : row));
+    if (pixels == NULL && column + 1 < (T - 1) * S + K) row += step;
     EVR_UNROLL
     for (int t = 0; t < T; t++) {
       const int k = column - t * S;
-      if (k >= 0 && k < K) sum[t] = vf_fma(x, weight[k], sum[t]);
+      if (k >= 0 && k < held) sum[t] = vf_fma(x, weight[k], sum[t]);
+      if (k >= held && k < K) sum[t] = vf_fma_from(x, w + k * EVR_LANES, sum[t]);
     }
   }
   return w + K * EVR_LANES;
@@ -81,12 +91,17 @@ EVR_INLINE void evr_depthwise_finish(vf *sum, const int T, const bool whole,
         sum[t] = vf_add(sum[t], vf_load_n(p + t * pitch, lanes));
     }
   }
-  if (kind == EVR_RELU) {
+  /* As in evr_relu and evr_relu6, with constants made anew: kept through the loops, they would take
+   * registers from the sums. */
+  if (kind == EVR_RELU || kind == EVR_RELU6) {
+    const vf zero = vf_set1((float)evr_anew(0));
     EVR_UNROLL
-    for (int t = 0; t < T; t++) sum[t] = evr_relu(sum[t]);
-  } else if (kind == EVR_RELU6) {
+    for (int t = 0; t < T; t++) sum[t] = vf_greater(zero, sum[t]);
+  }
+  if (kind == EVR_RELU6) {
+    const vf six = vf_set1((float)evr_anew(6));
     EVR_UNROLL
-    for (int t = 0; t < T; t++) sum[t] = evr_relu6(sum[t]);
+    for (int t = 0; t < T; t++) sum[t] = vf_smaller(six, sum[t]);
   }
   EVR_UNROLL
   for (int t = 0; t < T; t++) {
@@ -111,10 +126,11 @@ static void evr_depthwise_activate(const evr_depthwise_work *work, float *y) {
 /* T, K, S and pointers are constants where this is inlined; K and S 0 for any. */
 EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, const int K,
                                   const int S, const bool pointers) {
-  const int64_t vectors = work->vectors;
   const int64_t stride = S > 0 ? S : work->stride, last_channel = work->last_channel;
+  const int64_t vectors = work->vectors;
   const int64_t pitch = work->x_pitch, tap_step = work->tap_step;
-  const int64_t row_pixels = evr_depthwise_row_pixels(T, K, work);
+  const int64_t tap_pixels = tap_step * evr_depthwise_row_pixels(T, K, work);
+  const int64_t pixel_step = work->row_step * evr_depthwise_row_pixels(T, K, work);
   const bool activate = !evr_depthwise_activates(work->activation->kind);
   for (int64_t row = 0; row < work->out_rows; row++) {
     const float *const *const rows = work->rows + row * work->row_step;
@@ -122,10 +138,11 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
       const int64_t start = work->x_start + first * stride * pitch;
       const int64_t columns = work->columns - first;
       const bool whole = columns >= T && work->lanes == EVR_LANES;
-      const float *w = work->weights;
-      for (int64_t v = 0; v < vectors; v++) {
+      const float *w =
+          work->weights + work->first_vector * work->kernel_height * work->kernel_width * EVR_LANES;
+      for (int64_t v = work->first_vector; v < vectors; v++) {
         const int64_t channel = evr_min(v * EVR_LANES, last_channel);
-        const float *const *pixels = pointers ? work->pixels : NULL;
+        const float *const *pixels = pointers ? work->pixels + row * pixel_step : NULL;
         vf sum[EVR_DEPTHWISE_WIDE];
         EVR_UNROLL
         for (int t = 0; t < T; t++) sum[t] = vf_zero();
@@ -133,14 +150,15 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
           EVR_UNROLL
           for (int kh = 0; kh < K; kh++) {
             const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
-            w = evr_depthwise_slide(sum, T, K, S, w, in, pitch, pixels, channel);
-            if (pointers) pixels += row_pixels;
+            w = evr_depthwise_slide(sum, T, K, S, EVR_DEPTHWISE_HELD(T, K), w, in, pitch, pixels,
+                                    channel);
+            if (pointers) pixels += tap_pixels;
           }
         } else {
           for (int64_t kh = 0; kh < work->kernel_height; kh++) {
             const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
             w = evr_depthwise_step(sum, T, work, w, in, pitch, pixels, channel);
-            if (pointers) pixels += row_pixels;
+            if (pointers) pixels += tap_pixels;
           }
         }
         const int64_t at = row * work->y_row + first * work->y_pitch + channel;
@@ -154,6 +172,87 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
   }
 }
 
+/* One tile of each row through pointers, EVR_DEPTHWISE_TOGETHER vectors of channels at a time and
+ * kernel row by kernel row, so that what is read of a pixel at a time is long. The sums wait in
+ * memory between one kernel row and the next. */
+EVR_INLINE void evr_depthwise_run_in_turn(const evr_depthwise_work *work, const int T, const int K,
+                                          const int S) {
+  const int64_t row_pixels = (T - 1) * S + K, columns = work->columns;
+  for (int64_t row = 0; row < work->out_rows; row++) {
+    float *const y = work->y + row * work->y_row;
+    for (int64_t begin = work->first_vector; begin < work->vectors;
+         begin += EVR_DEPTHWISE_TOGETHER) {
+      const int64_t end = evr_min(begin + EVR_DEPTHWISE_TOGETHER, work->vectors);
+      const float *const *pixels = work->pixels + row * work->row_step * row_pixels;
+      EVR_UNROLL
+      for (int kh = 0; kh < K; kh++) {
+        float *waiting = work->sums;
+        const float *w = work->weights + (begin * K + kh) * K * EVR_LANES;
+        for (int64_t v = begin; v < end; v++) {
+          const int64_t channel = evr_min(v * EVR_LANES, work->last_channel);
+          vf sum[EVR_DEPTHWISE_WIDE];
+          EVR_UNROLL
+          for (int t = 0; t < T; t++)
+            sum[t] = kh == 0 ? vf_zero() : vf_load(waiting + t * EVR_LANES);
+          evr_depthwise_slide(sum, T, K, S, EVR_DEPTHWISE_HELD(T, K), w, NULL, 0, pixels, channel);
+          if (kh + 1 == K) {
+            const int64_t at = row * work->y_row + channel;
+            if (columns >= T)
+              evr_depthwise_finish(sum, T, true, work, columns, at, channel);
+            else
+              evr_depthwise_finish(sum, T, false, work, columns, at, channel);
+          } else {
+            EVR_UNROLL
+            for (int t = 0; t < T; t++) vf_store(waiting + t * EVR_LANES, sum[t]);
+          }
+          waiting += T * EVR_LANES;
+          w += K * K * EVR_LANES;
+        }
+        pixels += work->tap_step * row_pixels;
+      }
+    }
+    if (!evr_depthwise_activates(work->activation->kind)) evr_depthwise_activate(work, y);
+  }
+}
+
+/* The same where registers are many: four vectors of channels at a time, whose sums stay in them.
+ * The last vectors of a block, where they are fewer, go in turn. */
+EVR_INLINE void evr_depthwise_run_together(const evr_depthwise_work *work, const int T, const int K,
+                                           const int S) {
+  const int64_t row_pixels = (T - 1) * S + K, columns = work->columns;
+  const int held = EVR_DEPTHWISE_HELD(4 * T, K), L = EVR_LANES, vector = K * K * EVR_LANES;
+  const int64_t end = (work->last_channel / L + 1) / 4 * 4 * L;
+  for (int64_t row = 0; row < work->out_rows; row++) {
+    const float *w = work->weights;
+    for (int64_t channel = 0; channel < end; channel += 4 * L) {
+      const float *const *pixels = work->pixels + row * work->row_step * row_pixels;
+      vf a[EVR_DEPTHWISE_WIDE], b[EVR_DEPTHWISE_WIDE], c[EVR_DEPTHWISE_WIDE], d[EVR_DEPTHWISE_WIDE];
+      EVR_UNROLL
+      for (int t = 0; t < T; t++) a[t] = b[t] = c[t] = d[t] = vf_zero();
+      EVR_ROLL
+      for (int kh = 0; kh < K; kh++) {
+        evr_depthwise_slide(a, T, K, S, held, w, NULL, 0, pixels, channel);
+        evr_depthwise_slide(b, T, K, S, held, w + vector, NULL, 0, pixels, channel + L);
+        evr_depthwise_slide(c, T, K, S, held, w + 2 * vector, NULL, 0, pixels, channel + 2 * L);
+        evr_depthwise_slide(d, T, K, S, held, w + 3 * vector, NULL, 0, pixels, channel + 3 * L);
+        w += K * L;
+        pixels += work->tap_step * row_pixels;
+      }
+      w += 3 * vector;
+      const int64_t at = row * work->y_row + channel;
+      const bool whole = columns >= T;
+      evr_depthwise_finish(a, T, whole, work, columns, at, channel);
+      evr_depthwise_finish(b, T, whole, work, columns, at + L, channel + L);
+      evr_depthwise_finish(c, T, whole, work, columns, at + 2 * L, channel + 2 * L);
+      evr_depthwise_finish(d, T, whole, work, columns, at + 3 * L, channel + 3 * L);
+    }
+  }
+  evr_depthwise_work left = *work;
+  left.first_vector = end / EVR_LANES;
+  if (left.first_vector < left.vectors || !evr_depthwise_activates(work->activation->kind))
+    evr_depthwise_run_in_turn(&left, T, K, S);
+}
+
 #define EVR_DEPTHWISE_FUNCTION(name, t, k, s, pointers) \
   static void name(const evr_depthwise_work *work) { evr_depthwise_run(work, t, k, s, pointers); }
 #define EVR_DEPTHWISE_FUNCTIONS(name, k, s)                                        \
@@ -161,12 +260,20 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
   EVR_DEPTHWISE_FUNCTION(name##_narrow_pointers, EVR_DEPTHWISE_NARROW, k, s, true) \
   EVR_DEPTHWISE_FUNCTION(name##_wide_rows, EVR_DEPTHWISE_WIDE, k, s, false)        \
   EVR_DEPTHWISE_FUNCTION(name##_wide_pointers, EVR_DEPTHWISE_WIDE, k, s, true)
-#define EVR_DEPTHWISE_ROW(name, k, s)                                                         \
-  {                                                                                           \
-    k, s, {                                                                                   \
-      {name##_narrow_rows, name##_narrow_pointers}, {name##_wide_rows, name##_wide_pointers}, \
-    }                                                                                         \
+#define EVR_DEPTHWISE_TOGETHER_FUNCTION(name, t, k, s, rest) \
+  static void name(const evr_depthwise_work *work) {         \
+    if (EVR_DEPTHWISE_SUMS_WAIT)                             \
+      evr_depthwise_run_in_turn(work, t, k, s);              \
+    else                                                     \
+      evr_depthwise_run_together(work, t, k, s);             \
   }
+#define EVR_DEPTHWISE_TOGETHER_FUNCTIONS(name, k, s)                                  \
+  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_narrow_together, EVR_DEPTHWISE_NARROW, k, s, \
+                                  name##_narrow_pointers)                             \
+  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_wide_together, EVR_DEPTHWISE_WIDE, k, s,     \
+                                  name##_wide_pointers)
+#define EVR_DEPTHWISE_TILES(name) \
+  {name##_narrow_rows, name##_narrow_pointers}, { name##_wide_rows, name##_wide_pointers }
 
 EVR_DEPTHWISE_FUNCTIONS(k3s1, 3, 1)
 EVR_DEPTHWISE_FUNCTIONS(k3s2, 3, 2)
@@ -174,11 +281,17 @@ EVR_DEPTHWISE_FUNCTIONS(k5s1, 5, 1)
 EVR_DEPTHWISE_FUNCTIONS(k5s2, 5, 2)
 EVR_DEPTHWISE_FUNCTIONS(k7s1, 7, 1)
 EVR_DEPTHWISE_FUNCTIONS(any, 0, 0)
+EVR_DEPTHWISE_TOGETHER_FUNCTIONS(k3s1, 3, 1)
+EVR_DEPTHWISE_TOGETHER_FUNCTIONS(k3s2, 3, 2)
 
 /* The last one serves what no other does. */
 static const evr_depthwise_kind evr_depthwise_kinds[] = {
-    EVR_DEPTHWISE_ROW(k3s1, 3, 1), EVR_DEPTHWISE_ROW(k3s2, 3, 2), EVR_DEPTHWISE_ROW(k5s1, 5, 1),
-    EVR_DEPTHWISE_ROW(k5s2, 5, 2), EVR_DEPTHWISE_ROW(k7s1, 7, 1), EVR_DEPTHWISE_ROW(any, 0, 0),
+    {3, 1, {EVR_DEPTHWISE_TILES(k3s1)}, {k3s1_narrow_together, k3s1_wide_together}},
+    {3, 2, {EVR_DEPTHWISE_TILES(k3s2)}, {k3s2_narrow_together, k3s2_wide_together}},
+    {5, 1, {EVR_DEPTHWISE_TILES(k5s1)}, {NULL, NULL}},
+    {5, 2, {EVR_DEPTHWISE_TILES(k5s2)}, {NULL, NULL}},
+    {7, 1, {EVR_DEPTHWISE_TILES(k7s1)}, {NULL, NULL}},
+    {0, 0, {EVR_DEPTHWISE_TILES(any)}, {NULL, NULL}},
 };
 
 #endif

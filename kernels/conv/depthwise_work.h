@@ -12,6 +12,11 @@
 #define EVR_DEPTHWISE_WIDE 7
 #define EVR_DEPTHWISE_NARROW 4
 
+/* Vectors of channels that some tiles take together; and whether their sums then wait in memory,
+ * for want of registers. */
+#define EVR_DEPTHWISE_SUMS_WAIT (EVR_REGISTERS < 32)
+#define EVR_DEPTHWISE_TOGETHER (EVR_DEPTHWISE_SUMS_WAIT ? 8 : 4)
+
 /* A rectangle of outputs, all of the same tile width. */
 typedef struct evr_depthwise_work {
   int64_t kernel_height, kernel_width, stride, dilation; /* the last three across columns */
@@ -19,6 +24,8 @@ typedef struct evr_depthwise_work {
   int64_t vectors;                                       /* of the block */
   int64_t last_channel; /* where the last vector starts: it may overlap the one before */
   int64_t lanes;        /* channels in a vector; below EVR_LANES there is one vector */
+  int64_t first_vector; /* those before are done */
+  float *sums;          /* [EVR_DEPTHWISE_TOGETHER * EVR_DEPTHWISE_WIDE][EVR_LANES] */
   const float *bias;    /* of the block, or NULL */
   const evr_activation *activation;
 
@@ -27,7 +34,7 @@ typedef struct evr_depthwise_work {
   int64_t row_step, tap_step;
   int64_t x_start;            /* from there to the first input column of the first tile */
   int64_t x_pitch;            /* floats from one input column to the next */
-  const float *const *pixels; /* [kh][evr_depthwise_row_pixels]: one row, one tile */
+  const float *const *pixels; /* [input row][evr_depthwise_row_pixels]: of one tile */
 
   int64_t out_rows, columns; /* of the rectangle */
   float *y;
@@ -40,6 +47,8 @@ typedef void evr_depthwise_function(const evr_depthwise_work *work);
 typedef struct evr_depthwise_kind {
   int kernel, stride; /* a square kernel with dilation 1, and the stride across columns; 0: any */
   evr_depthwise_function *run[2][2]; /* [narrow or wide][rows or pointers] */
+  /* The same for one tile through pointers, vectors together; [narrow or wide], NULL: none. */
+  evr_depthwise_function *together[2];
 } evr_depthwise_kind;
 
 /* Pointers to the pixels that one kernel row of a tile reads. known 0: any kernel. */

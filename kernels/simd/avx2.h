@@ -6,6 +6,7 @@
 
 #define EVR_SUFFIX avx2
 #define EVR_LANES 8
+#define EVR_REGISTERS 16
 
 typedef __m256 vf;
 typedef __m256i vi;

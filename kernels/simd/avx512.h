@@ -7,6 +7,7 @@
 
 #define EVR_SUFFIX avx512
 #define EVR_LANES 16
+#define EVR_REGISTERS 32
 
 typedef __m512 vf;
 typedef __m512i vi;

@@ -6,6 +6,7 @@
 
 #define EVR_SUFFIX neon
 #define EVR_LANES 4
+#define EVR_REGISTERS 32
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;

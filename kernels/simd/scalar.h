@@ -1,6 +1,7 @@
 /* The vocabulary of simd.h in plain C: one lane, any architecture. */
 #define EVR_SUFFIX scalar
 #define EVR_LANES 1
+#define EVR_REGISTERS 16
 
 typedef float vf;
 typedef int32_t vi;

@@ -3,6 +3,7 @@
  * EVR_SIMD_... macros; everything in the headers is static inline.
  *
  *   vf, vi, vm        EVR_LANES floats, 32-bit integers, truth values
+ *   EVR_REGISTERS     vector registers
  *   EVR_NAME(name)    name with the instruction set appended: EVR_NAME(evr_x) -> evr_x_avx2
  *
  * vf_load, vf_store take any alignment. vf_load_n and vf_store_n touch exactly the first n elements
@@ -16,6 +17,8 @@
  *   vf_unordered(a, b)  whether a or b is NaN
  *   vf_even(a, b), vf_odd(a, b)  elements 0, 2, ... or 1, 3, ... of a followed by b
  *   vf_once(a)          a, kept in a register: gcc else loads it anew for each use
+ *   vf_fma_from(a, p, c)  a b + c with the b that is at p, which takes no register where an
+ *                     instruction can read memory
  *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
  *                       or such that a 2^(n/2) is normal; any a where n is 0
  *   vf_transpose(rows)  lane j of row i and lane i of row j change places, in EVR_LANES rows
@@ -37,9 +40,18 @@
  * pragma; clang does so by itself once the loop is unrolled fully. */
 #if defined(__clang__)
 #define EVR_UNROLL _Pragma("clang loop unroll(full)")
+#define EVR_ROLL _Pragma("clang loop unroll(disable)")
 #else
 #define EVR_UNROLL _Pragma("GCC unroll 32")
+#define EVR_ROLL _Pragma("GCC unroll 1")
 #endif
+
+/* n, of which the compiler knows nothing: else it computes addresses ahead, for so many uses of a
+ * distance that they do not fit its registers. */
+EVR_INLINE int64_t evr_anew(int64_t n) {
+  __asm__ volatile("" : "+r"(n));
+  return n;
+}
 
 #if defined(EVR_SIMD_AVX512)
 #include "avx512.h"
@@ -52,6 +64,10 @@
 #else
 #error "define one of EVR_SIMD_SCALAR, EVR_SIMD_AVX2, EVR_SIMD_AVX512, EVR_SIMD_NEON"
 #endif
+
+EVR_INLINE vf vf_fma_from(vf a, const float *p, vf c) {
+  return vf_fma(a, vf_load(p + evr_anew(0)), c);
+}
 
 #if !defined(EVR_HAS_SCALE)
 /* Two factors, since 2^n itself may be no normal number. n + 1.5 2^23 has n in its low bits. */
