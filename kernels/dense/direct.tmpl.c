@@ -70,12 +70,14 @@ static void multiply_io(const job *j, int64_t begin, int64_t end) {
  * of fewer outputs the last one stands in for those that are missing. */
 EVR_INLINE vf add_block(const job *j, const float *w, int64_t outputs, const float *x,
                         int64_t count, vf sum) {
-  const int64_t pitch = j->p->desc.in_features;
+  /* Inputs kept for the next block and distances of rows would leave too few registers. */
+  const int64_t pitch = evr_anew(j->p->desc.in_features);
+  x += evr_anew(0);
   vf block[EVR_LANES];
   EVR_UNROLL
   for (int l = 0; l < EVR_LANES; l++) {
-    const float *row = w + (outputs >= EVR_LANES ? l : evr_min(l, outputs - 1)) * pitch;
-    block[l] = count >= EVR_LANES ? vf_load(row) : vf_load_n(row, count);
+    block[l] = count >= EVR_LANES ? vf_load(w) : vf_load_n(w, count);
+    if (l + 1 < evr_min(outputs, EVR_LANES)) w += pitch;
   }
   vf_transpose(block);
   EVR_UNROLL

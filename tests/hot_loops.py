@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Fails where a hot loop keeps accumulators on the stack.
+
+Disassembles an archive, finds every innermost loop with at least FMA_LEAST multiply-adds, and counts
+its vector stores to the stack. A compiler that runs out of registers, or that does not unroll a
+loop over an array of accumulators, spills there at every turn, which halves the speed and breaks no
+other test.
+
+usage: hot_loops.py OBJDUMP ARCHIVE
+"""
+
+import re
+import subprocess
+import sys
+
+FMA_LEAST = 6
+# Fewest hot loops that an archive with kernels has: fewer, and the search itself is broken.
+LOOPS_LEAST = 20
+
+FUNCTION = re.compile(r"^([0-9a-f]+) <(.+)>:$")
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
+JUMP = re.compile(r"^(?:j(?!mp)\w+|jmp|b|b\.\w+|cbn?z|tbn?z)$")
+TARGET = re.compile(r"([0-9a-f]+) <")
+FMA = re.compile(r"^(?:vfn?m(?:add|sub)\d+ps|fml[as])$")
+X86_STACK_STORE = re.compile(r"[xyz]mm\d+(?:\{%k\d\})?,\s*-?(?:0x[0-9a-f]+)?\(%r[sb]p")
+SCALAR_MOVES = ("vmovd", "vmovq", "vmovss", "vmovsd")
+ARM_STACK_STORE = re.compile(r"^[qv]\d+\S*.*\[sp")
+
+
+def is_stack_store(mnemonic, operands):
+    if mnemonic.startswith("vmov") and mnemonic not in SCALAR_MOVES:
+        return X86_STACK_STORE.search(operands) is not None
+    return mnemonic in ("str", "stp", "stur") and ARM_STACK_STORE.match(operands) is not None
+
+
+def functions(listing):
+    name, body = None, []
+    for line in listing.splitlines():
+        match = FUNCTION.match(line)
+        if match:
+            if body:
+                yield name, body
+            name, body = match.group(2), []
+            continue
+        match = INSTRUCTION.match(line)
+        if match:
+            body.append((int(match.group(1), 16), match.group(2), match.group(3)))
+    if body:
+        yield name, body
+
+
+def innermost_loops(body):
+    """Address ranges of backward jumps that hold no other backward jump."""
+    spans = []
+    for address, mnemonic, operands in body:
+        target = TARGET.search(operands)
+        if JUMP.match(mnemonic) and target:
+            start = int(target.group(1), 16)
+            if body[0][0] <= start <= address:
+                spans.append((start, address))
+    for span in spans:
+        if not any(o != span and span[0] <= o[0] and o[1] <= span[1] for o in spans):
+            yield span
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip().splitlines()[-1])
+    objdump, archive = sys.argv[1:]
+    listing = subprocess.run(
+        [objdump, "-d", "--no-show-raw-insn", archive], check=True, capture_output=True, text=True
+    ).stdout
+    loops = 0
+    spilled = []
+    for name, body in functions(listing):
+        for start, end in innermost_loops(body):
+            loop = [i for i in body if start <= i[0] <= end]
+            if sum(1 for i in loop if FMA.match(i[1])) < FMA_LEAST:
+                continue
+            loops += 1
+            stores = sum(1 for i in loop if is_stack_store(i[1], i[2]))
+            if stores:
+                spilled.append(f"{name}: {stores} vector stores to the stack in {len(loop)} instructions")
+    for line in spilled:
+        print(line)
+    print(f"{loops} hot loops, {len(spilled)} with vector stores to the stack")
+    if loops < LOOPS_LEAST:
+        sys.exit(f"expected at least {LOOPS_LEAST} hot loops; is this the library?")
+    sys.exit(1 if spilled else 0)
+
+
+if __name__ == "__main__":
+    main()
