@@ -7,35 +7,41 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json describe(const evr_pool2d_window &p) {
+  const char *kinds[] = {"none", "max", "average", "min"};
+  return {{"kind", kinds[p.kind]},
+          {"kernel", {p.kernel_height, p.kernel_width}},
+          {"stride", {p.stride_height, p.stride_width}},
+          {"dilation", {p.dilation_height, p.dilation_width}},
+          {"pad_top_bottom_left_right", {p.pad_top, p.pad_bottom, p.pad_left, p.pad_right}},
+          {"ceil_mode", p.ceil_mode},
+          {"count_include_pad", p.count_include_pad},
+          {"global", p.global}};
+}
+
 Json describe(const Layer &layer) {
   switch (layer.operation) {
     case Operation::conv2d: {
       const evr_conv2d_desc &d = layer.conv2d;
-      return {{"batch", d.batch},
-              {"groups", d.groups},
-              {"in_channels", d.in_channels},
-              {"in_size", {d.in_height, d.in_width}},
-              {"out_channels", d.out_channels},
-              {"kernel", {d.kernel_height, d.kernel_width}},
-              {"stride", {d.stride_height, d.stride_width}},
-              {"dilation", {d.dilation_height, d.dilation_width}},
-              {"pad_top_bottom_left_right", {d.pad_top, d.pad_bottom, d.pad_left, d.pad_right}}};
+      Json json = {
+          {"batch", d.batch},
+          {"groups", d.groups},
+          {"in_channels", d.in_channels},
+          {"in_size", {d.in_height, d.in_width}},
+          {"out_channels", d.out_channels},
+          {"kernel", {d.kernel_height, d.kernel_width}},
+          {"stride", {d.stride_height, d.stride_width}},
+          {"dilation", {d.dilation_height, d.dilation_width}},
+          {"pad_top_bottom_left_right", {d.pad_top, d.pad_bottom, d.pad_left, d.pad_right}}};
+      if (d.pool.kind != EVR_POOL_NONE) json["pool"] = describe(d.pool);
+      return json;
     }
     case Operation::pool2d: {
       const evr_pool2d_desc &d = layer.pool2d;
-      const evr_pool2d_window &p = d.window;
-      const char *kinds[] = {"none", "max", "average", "min"};
-      return {{"batch", d.batch},
-              {"channels", d.channels},
-              {"in_size", {d.in_height, d.in_width}},
-              {"kind", kinds[p.kind]},
-              {"kernel", {p.kernel_height, p.kernel_width}},
-              {"stride", {p.stride_height, p.stride_width}},
-              {"dilation", {p.dilation_height, p.dilation_width}},
-              {"pad_top_bottom_left_right", {p.pad_top, p.pad_bottom, p.pad_left, p.pad_right}},
-              {"ceil_mode", p.ceil_mode},
-              {"count_include_pad", p.count_include_pad},
-              {"global", p.global}};
+      Json json = {
+          {"batch", d.batch}, {"channels", d.channels}, {"in_size", {d.in_height, d.in_width}}};
+      json.update(describe(d.window));
+      return json;
     }
     case Operation::activation:
       return {{"activation", activation_name(layer.activation.activation.kind)},

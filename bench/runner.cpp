@@ -16,6 +16,9 @@ constexpr const char *copy_name = "copy";
 // Our own im2col: a family, whose member for this machine stands in the results by this name.
 constexpr const char *yardstick_variant = "im2col-gemm";
 
+// Our own convolution and then our own pooling, to see what fusing them gains.
+constexpr const char *unfused_name = "unfused";
+
 // Above this the reference gets one run instead of rounds: seven rounds on a layer of VGG would
 // take minutes and tell nothing that one run does not.
 constexpr double reference_limit_ns = 0.05e9;
@@ -24,6 +27,30 @@ double run_once(const std::function<void()> &run) {
   const auto start = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+}
+
+bool is_trio(const Workload &w) {
+  return w.layer.operation == Operation::conv2d && w.layer.conv2d.pool.kind != EVR_POOL_NONE;
+}
+
+// Someone who has no fused pooling runs a convolution and then its pooling.
+Prepared prepare_halves(const Workload &w, const std::function<Prepared(Workload &)> &prepare) {
+  const auto halves = std::make_shared<Halves>(halve(w));
+  const Prepared first = prepare(halves->convolution);
+  if (!first.run) return first;
+  const Prepared second = prepare(halves->pooling);
+  if (!second.run) return second;
+  if (first.collect || second.collect) return refuse("its halves would need reordering in between");
+  Prepared both;
+  both.implementation = first.implementation + ", " + second.implementation;
+  both.packed_bytes = first.packed_bytes;
+  both.workspace_bytes = first.workspace_bytes + second.workspace_bytes +
+                         static_cast<size_t>(halves->pooling.x.count()) * sizeof(float);
+  both.run = [halves, first = first.run, second = second.run] {
+    first();
+    second();
+  };
+  return both;
 }
 
 }  // namespace
@@ -128,6 +155,7 @@ void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, boo
 void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
   add_ours(w, result, settings_.variant.empty() ? nullptr : settings_.variant.c_str(), true);
   if (w.layer.operation == Operation::conv2d) add_ours(w, result, yardstick_variant, false);
+  if (is_trio(w)) add_unfused(w, result);
   if (settings_.reference_rounds) add_ours(w, result, reference_name, false);
   for (const auto &peer : peers_) {
     progress_(title_ + ": preparing " + peer->name());
@@ -136,12 +164,35 @@ void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
     contender.role = peer->has_own_layout() ? Role::yardstick : Role::peer;
     contender.isa = machine_.isa;
     const std::string refusal = peer->refusal();
-    contender.prepared = refusal.empty() ? peer->prepare(w) : refuse(refusal);
+    if (!refusal.empty())
+      contender.prepared = refuse(refusal);
+    else if (is_trio(w))
+      contender.prepared = prepare_halves(w, [&](Workload &half) { return peer->prepare(half); });
+    else
+      contender.prepared = peer->prepare(w);
     if (contender.prepared.run)
       result.contenders.push_back(std::move(contender));
     else
       result.skipped.push_back({peer->name(), contender.prepared.refusal});
   }
+}
+
+void Runner::add_unfused(Workload &w, LayerResult &result) {
+  Contender unfused;
+  unfused.name = unfused_name;
+  unfused.role = Role::yardstick;
+  unfused.isa = machine_.isa;
+  evr_plan_options options = settings_.plan;
+  const char *variant = settings_.variant.empty() ? nullptr : settings_.variant.c_str();
+  unfused.prepared = prepare_halves(w, [&](Workload &half) {
+    std::string name;
+    const bool filter = half.layer.operation == Operation::conv2d;
+    return prepare_ours(half, options, filter ? variant : nullptr, &name);
+  });
+  if (unfused.prepared.run)
+    result.contenders.push_back(std::move(unfused));
+  else
+    result.skipped.push_back({unfused_name, unfused.prepared.refusal});
 }
 
 void Runner::add_copy(Workload &w, LayerResult &result) {

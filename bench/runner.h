@@ -41,6 +41,7 @@ class Runner {
   void add_variants(Workload &w, LayerResult &result);
   void add_ours_and_peers(Workload &w, LayerResult &result);
   void add_ours(Workload &w, LayerResult &result, const char *variant, bool chosen);
+  void add_unfused(Workload &w, LayerResult &result);
   void add_copy(Workload &w, LayerResult &result);
   void compute_reference(Workload &w);
   void check(Workload &w, Contender &contender);

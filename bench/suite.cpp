@@ -17,6 +17,8 @@ namespace {
 const std::vector<std::string> conv2d_columns = {
     "name",     "batch",    "groups", "in_c",  "in_h",  "in_w",  "out_c", "k_h",   "k_w",
     "stride_h", "stride_w", "dil_h",  "dil_w", "pad_t", "pad_b", "pad_l", "pad_r", "repeat"};
+// A suite of convolutions may have these as well: square windows, and the same padding all around.
+const std::vector<std::string> trio_columns = {"pool", "pool_k", "pool_stride", "pool_pad"};
 const std::vector<std::string> pool2d_columns = {
     "name",   "batch", "channels", "in_h",     "in_w",      "kind",
     "k_h",    "k_w",   "stride_h", "stride_w", "dil_h",     "dil_w",
@@ -77,6 +79,8 @@ class Record {
   [[noreturn]] void complain(const std::string &field, const std::string &what) const {
     throw Complaint(place_ + ", field " + field + ": " + what + ".");
   }
+
+  bool has(const std::string &field) const { return cells_.count(field) > 0; }
 
   const std::string &text(const std::string &field) const {
     const std::string &cell = cells_.at(field);
@@ -142,6 +146,13 @@ void read_conv2d(const Record &record, evr_conv2d_desc &desc) {
   desc.pad_bottom = record.integer("pad_b", 0);
   desc.pad_left = record.integer("pad_l", 0);
   desc.pad_right = record.integer("pad_r", 0);
+  if (record.has("pool")) {
+    evr_pool2d_window &pool = desc.pool;
+    pool.kind = record.one_of("pool", pool_kinds);
+    pool.kernel_height = pool.kernel_width = record.integer("pool_k", 1);
+    pool.stride_height = pool.stride_width = record.integer("pool_stride", 1);
+    pool.pad_top = pool.pad_bottom = pool.pad_left = pool.pad_right = record.integer("pool_pad", 0);
+  }
   evr_conv2d_sizes sizes;
   if (evr_conv2d_get_sizes(&desc, &sizes) != EVR_OK)
     throw Complaint(record.place() + ": " + evr_last_error());
@@ -183,16 +194,17 @@ Operation operation_of(const std::string &path, const std::vector<std::string> &
     return std::find(header.begin(), header.end(), column) != header.end();
   };
   Operation operation;
-  const std::vector<std::string> *wanted;
+  std::vector<std::string> wanted;
   if (has("activation")) {
     operation = Operation::activation;
-    wanted = &activation_columns;
+    wanted = activation_columns;
   } else if (has("kind")) {
     operation = Operation::pool2d;
-    wanted = &pool2d_columns;
+    wanted = pool2d_columns;
   } else if (has("out_c")) {
     operation = Operation::conv2d;
-    wanted = &conv2d_columns;
+    wanted = conv2d_columns;
+    if (has("pool")) wanted.insert(wanted.end(), trio_columns.begin(), trio_columns.end());
   } else {
     throw Complaint(path +
                     ", line 1: the header names none of the fields out_c (a convolution "
@@ -200,13 +212,13 @@ Operation operation_of(const std::string &path, const std::vector<std::string> &
   }
   std::set<std::string> seen;
   for (const std::string &column : header) {
-    if (std::find(wanted->begin(), wanted->end(), column) == wanted->end())
+    if (std::find(wanted.begin(), wanted.end(), column) == wanted.end())
       throw Complaint(path + ", line 1, field " + column + ": a suite of " +
                       operation_name(operation) + " layers has no such column.");
     if (!seen.insert(column).second)
       throw Complaint(path + ", line 1, field " + column + ": the column stands there twice.");
   }
-  for (const std::string &column : *wanted) {
+  for (const std::string &column : wanted) {
     if (!seen.count(column))
       throw Complaint(path + ", line 1, field " + column + ": the column is missing.");
   }
@@ -235,6 +247,16 @@ std::string step_text(const char *word, int64_t height, int64_t width) {
   if (height == 1 && width == 1) return "";
   return std::string(" ") + word + " " +
          (height == width ? std::to_string(height) : size_text(height, width));
+}
+
+std::string window_text(const evr_pool2d_window &window) {
+  std::string text;
+  for (const auto &entry : pool_kinds) {
+    if (entry.second == window.kind) text = entry.first;
+  }
+  if (window.global) return text + " global";
+  return text + " " + size_text(window.kernel_height, window.kernel_width) +
+         step_text("stride", window.stride_height, window.stride_width);
 }
 
 }  // namespace
@@ -326,7 +348,7 @@ std::string shape_text(const Layer &layer) {
       if (d.groups > 1)
         text +=
             d.groups == d.in_channels ? ", depthwise" : ", " + std::to_string(d.groups) + " groups";
-      return text;
+      return d.pool.kind != EVR_POOL_NONE ? text + ", " + window_text(d.pool) : text;
     }
     case Operation::pool2d: {
       const evr_pool2d_desc &d = layer.pool2d;
@@ -335,12 +357,7 @@ std::string shape_text(const Layer &layer) {
       std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
       text += std::to_string(d.channels) + "x" + size_text(d.in_height, d.in_width) + " -> " +
               size_text(sizes.out_height, sizes.out_width) + ", ";
-      for (const auto &entry : pool_kinds) {
-        if (entry.second == d.window.kind) text += entry.first;
-      }
-      if (d.window.global) return text + " global";
-      return text + " " + size_text(d.window.kernel_height, d.window.kernel_width) +
-             step_text("stride", d.window.stride_height, d.window.stride_width);
+      return text + window_text(d.window);
     }
     case Operation::activation:
       return std::string(activation_name(layer.activation.activation.kind)) + " of " +

@@ -204,10 +204,15 @@ void Table::begin_suite(const Suite &suite) {
 }
 
 void Table::peers_heading(const Suite &suite) {
+  const bool trio = std::any_of(suite.layers.begin(), suite.layers.end(), [](const Layer &layer) {
+    return layer.conv2d.pool.kind != EVR_POOL_NONE;
+  });
   for (const auto &[name, version] : context_.peers) {
-    if (convolutions_ || (name != "OpenBLAS" && name != "oneDNN-own")) columns_.push_back(name);
+    if (name == "OpenBLAS" ? convolutions_ && !trio : convolutions_ || name != "oneDNN-own")
+      columns_.push_back(name);
   }
   if (convolutions_) columns_.push_back("im2col-gemm");
+  if (trio) columns_.push_back("unfused");
   int longest = 5;
   for (const Layer &layer : suite.layers) longest = std::max(longest, width_of(layer.name));
   const int wide = style_.width >= 100;

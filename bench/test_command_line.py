@@ -91,6 +91,12 @@ class Refusals(unittest.TestCase):
         self.suite(POOL, 'p,1,3,8,8,median,2,2,2,2,1,1,0,0,0,0,0,0,0,1',
                    holds=['line 2', 'field kind', '"median"', 'average'])
 
+    def test_fused_pool(self):
+        self.suite(CONV + ',pool,pool_k,pool_stride', GOOD + ',max,2,2',
+                   holds=['line 1', 'field pool_pad', 'missing'])
+        self.suite(CONV + ',pool,pool_k,pool_stride,pool_pad', GOOD + ',max,90,2,0',
+                   holds=['line 2', 'desc.pool.kernel_height'])
+
     def test_pool_flag(self):
         self.suite(POOL, 'p,1,3,8,8,max,2,2,2,2,1,1,0,0,0,0,yes,0,0,1',
                    holds=['line 2', 'field ceil_mode', '"yes"'])
@@ -175,6 +181,17 @@ class Runs(unittest.TestCase):
                 self.check_layers(
                     self.results('--suite', str(path), '--compare', 'peers', '--layout',
                                  layout, '--threads', threads), least=1)
+
+    def test_fused_pooling(self):
+        for layout, threads in ('nhwc', '1'), ('nchw', '2'):
+            results = self.results('--suite', 'fused', '--compare', 'peers', '--math', 'exact',
+                                   '--filter', 'lenet|cifar', '--layout', layout,
+                                   '--threads', threads)
+            self.check_layers(results, least=2)
+            for layer in results['suites'][0]['layers']:
+                names = [c['name'] for c in layer['contenders'] if 'median_ns' in c]
+                self.assertIn('unfused', names)
+                self.assertEqual(layer['descriptor']['pool']['kind'], 'average')
 
     def test_pooling_and_activations(self):
         for layout in 'nhwc', 'nchw':

@@ -15,7 +15,7 @@ Buffer::Buffer(int64_t count) : count_(count) {
   if (count < 0 || wanted > (std::numeric_limits<size_t>::max() - 2 * line) / sizeof(float))
     throw Complaint("a buffer of " + std::to_string(count) + " floats cannot be addressed.");
   const size_t bytes = (wanted * sizeof(float) + 2 * line - 1) / line * line;
-  memory_.reset(static_cast<float *>(std::aligned_alloc(line, bytes)));
+  memory_.reset(static_cast<float *>(std::aligned_alloc(line, bytes)), std::free);
   if (!memory_) throw Complaint("no memory for a buffer of " + std::to_string(bytes) + " bytes.");
   std::memset(memory_.get(), 0, bytes);
 }
@@ -63,7 +63,7 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
       weights_count = sizes.weights_count;
       bias_count = w.has_bias ? sizes.bias_count : 0;
       y_count = sizes.y_count;
-      w.flop = 2.0 * static_cast<double>(sizes.y_count) *
+      w.flop = 2.0 * static_cast<double>(sizes.residual_count) *  // what the convolution gives
                static_cast<double>(sizes.weights_count / d.out_channels);
       break;
     }
@@ -95,6 +95,23 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
             (static_cast<double>(x_count) + static_cast<double>(weights_count) +
              static_cast<double>(bias_count) + static_cast<double>(y_count));
   return w;
+}
+
+Halves halve(const Workload &whole) {
+  Halves halves = {whole, whole};
+  Workload &first = halves.convolution, &second = halves.pooling;
+  first.layer.conv2d.pool.kind = EVR_POOL_NONE;
+  evr_conv2d_sizes sizes;
+  if (evr_conv2d_get_sizes(&first.layer.conv2d, &sizes) != EVR_OK)
+    throw Complaint(evr_last_error());
+  first.out_height = sizes.out_height;
+  first.out_width = sizes.out_width;
+  first.y = second.x = Buffer(sizes.y_count);
+  const evr_conv2d_desc &d = whole.layer.conv2d;
+  second.layer.operation = Operation::pool2d;
+  second.layer.pool2d = {d.batch,         d.out_channels, sizes.out_height,
+                         sizes.out_width, d.layout,       d.pool};
+  return halves;
 }
 
 const char *outcome_name(Check::Outcome outcome) {

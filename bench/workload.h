@@ -11,7 +11,7 @@
 
 namespace evr_bench {
 
-// Floats on a cache line boundary. Some peers read a few elements past the end, as their headers
+// Floats on a cache line boundary, which copies share. Some peers read a few elements past the end, as their headers
 // state, so a line more than asked for is there.
 class Buffer {
  public:
@@ -25,10 +25,7 @@ class Buffer {
   void fill_random(uint64_t seed);  // uniform in [-1, 1)
 
  private:
-  struct Free {
-    void operator()(float *memory) const { std::free(memory); }
-  };
-  std::unique_ptr<float, Free> memory_;
+  std::shared_ptr<float> memory_;
   int64_t count_ = 0;
 };
 
@@ -48,6 +45,13 @@ struct Workload {
 
 // Allocates and fills the buffers. The layout and epilogue are those that all contenders get.
 Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue, uint64_t seed);
+
+// The two halves of a convolution with pooling, as workloads of their own: the first writes what the
+// second reads. They share the whole's other buffers.
+struct Halves {
+  Workload convolution, pooling;
+};
+Halves halve(const Workload &whole);
 
 // How one result compares with the reference's.
 struct Check {

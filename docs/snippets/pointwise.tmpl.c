@@ -24,7 +24,7 @@ typedef struct work {
 EVR_INLINE void tile(const work *w, int64_t pixel, const int count, int64_t oc) {
   const evr_conv2d_desc *d = &w->p->desc;
   const int64_t lanes = evr_min(EVR_LANES, d->out_channels - oc);
-  const float *x = w->call->x + pixel * d->in_channels;
+  const float *x = w->call->x + (w->p->first_row * d->in_width + pixel) * d->in_channels;
   const int64_t at = pixel * d->out_channels + oc;
   vf sums[PIXELS];
   EVR_UNROLL
@@ -68,13 +68,14 @@ static void forward(const void *problem, const void *call) {
 }
 
 static bool accepts(const void *problem, char *reason) {
-  const evr_conv2d_desc *d = &((const evr_conv2d_problem *)problem)->desc;
+  const evr_conv2d_problem *p = problem;
+  const evr_conv2d_desc *d = &p->desc;
   const char *refusal = NULL;
   if (d->layout != EVR_NHWC || d->filter_layout != EVR_HWIO)
     refusal = "serves NHWC with HWIO only";
-  else if (d->kernel_height != 1 || d->kernel_width != 1 || d->stride_height != 1 ||
-           d->stride_width != 1)
-    refusal = "needs a window of one pixel and stride 1";
+  else if (d->kernel_height != 1 || d->kernel_width != 1 || p->sizes.conv_height != d->in_height ||
+           p->sizes.conv_width != d->in_width)
+    refusal = "needs a window of one pixel that stops at every pixel";
   else if (d->pad_top != 0 || d->pad_bottom != 0 || d->pad_left != 0 || d->pad_right != 0)
     refusal = "takes no padding";
   else if (d->groups != 1)

@@ -1,4 +1,5 @@
 /* The public calls of convolution: check, choose, then hand over to the variant. */
+#include "conv/fused.h"
 #include "conv/problem.h"
 #include "conv/trial.h"
 #include "core/check.h"
@@ -20,10 +21,9 @@ typedef struct trio {
 struct evr_conv2d_plan {
   evr_plan_head head;
   trio trio;
-  const evr_variant *pool_variant; /* NULL without pooling */
-  size_t packed_bytes;             /* of packed weights, without slack for alignment */
-  size_t scratch_bytes;            /* of the variant's own workspace, likewise */
-  size_t map_bytes;                /* of the convolution's output where it is not y, likewise */
+  evr_fused fused;      /* where pooled */
+  size_t packed_bytes;  /* of packed weights, without slack for alignment */
+  size_t scratch_bytes; /* of all other workspace, likewise */
 };
 
 /* The pooling of a convolution is a pooling of its output. */
@@ -91,20 +91,27 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   /* In whole lines, as one begins where the other ends. */
   const size_t packed =
       kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
-  const size_t scratch =
-      kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(&t.conv)) : 0;
-  const size_t map = t.pooled ? evr_size_floats(t.conv.sizes.y_count) : 0;
-  const size_t workspace = evr_size_sum(evr_size_sum(packed, scratch), map);
-  if (evr_size_sum(workspace, 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
+  evr_fused fused = {.conv = &t.conv, .filter = kernel};
+  size_t scratch = 0;
+  if (t.pooled) {
+    fused.pool = &t.pool;
+    fused.condense = pool_variant->kernel;
+    evr_fused_init(&fused);
+    scratch = evr_fused_workspace_size(&fused);
+  } else if (kernel->workspace_size != NULL) {
+    scratch = evr_size_lines(kernel->workspace_size(&t.conv));
+  }
+  if (evr_size_sum(evr_size_sum(packed, scratch), 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
   evr_conv2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
   if (made == NULL) return EVR_OUT_OF_MEMORY;
   made->trio = t;
-  made->pool_variant = pool_variant;
+  made->fused = fused;
+  made->fused.conv = &made->trio.conv;
+  made->fused.pool = &made->trio.pool;
   made->packed_bytes = packed;
   made->scratch_bytes = scratch;
-  made->map_bytes = map;
   *plan = made;
   return EVR_OK;
 }
@@ -122,7 +129,7 @@ static size_t with_slack(size_t bytes) { return bytes > 0 ? bytes + EVR_ALIGNMEN
 
 size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed) {
   if (plan == NULL) return 0;
-  return with_slack(plan->map_bytes + plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
+  return with_slack(plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
 }
 
 size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan) {
@@ -174,14 +181,10 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     if (own == NULL)
       return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
   }
-  /* Feature map, packed weights, scratch: those of the three that there are. */
+  /* Packed weights, scratch: those of the two that there are. */
   char *workspace = bytes > 0 ? evr_align(own != NULL ? own : a->workspace) : NULL;
   evr_conv2d_call call = {
       .x = a->x, .weights = a->weights, .bias = a->bias, .residual = a->residual, .y = a->y};
-  if (plan->trio.pooled) {
-    call.y = (float *)(void *)workspace;
-    workspace += plan->map_bytes;
-  }
   const evr_kernel *kernel = plan->head.variant->kernel;
   if (packed) {
     call.packed = evr_align((void *)(uintptr_t)a->packed);
@@ -191,11 +194,10 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     workspace += plan->packed_bytes;
   }
   call.workspace = workspace;
-  kernel->forward(&plan->trio.conv, &call);
-  if (plan->trio.pooled) {
-    const evr_pool2d_call pool = {.x = call.y, .y = a->y};
-    plan->pool_variant->kernel->forward(&plan->trio.pool, &pool);
-  }
+  if (plan->trio.pooled)
+    evr_fused_run(&plan->fused, &call);
+  else
+    kernel->forward(&plan->trio.conv, &call);
   evr_release(&plan->head.allocator, own);
   return EVR_OK;
 }

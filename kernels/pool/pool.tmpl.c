@@ -19,7 +19,7 @@ typedef struct work {
   int64_t bands, band_rows;
   int64_t blocks, block_channels;
   evr_strip_shape strip;
-  bool global; /* one window that is the plane */
+  bool global; /* one window that is the plane, and results that are neighbours */
 } work;
 
 static void channels_task(void *argument, int64_t task, int slot) {
@@ -145,7 +145,7 @@ static bool wants_blocks(work *w) {
   if (EVR_LANES == 1 || w->pixel > 1) return false;
   const evr_axis *v = &w->vertical, *h = &w->horizontal;
   w->global = v->kernel == v->in && h->kernel == h->in && v->dilation == 1 && h->dilation == 1 &&
-              v->before + v->after + h->before + h->after == 0;
+              v->before + v->after + h->before + h->after == 0 && w->problem->y_plane == 1;
   if (w->global) return true;
   const evr_pool2d_sizes *s = &w->problem->sizes;
   return w->images > EVR_LANES / 2 && v->in * h->in <= EVR_BLOCK_PIXELS &&

@@ -6,7 +6,18 @@
 #include "support/hooks.h"
 #include "walk/conv2d.h"
 
+/* One direction of a window that is no larger than the image, and pads that are smaller. */
+static void choose_window(test_random *r, int64_t image, int64_t *kernel, int64_t *dilation,
+                          int64_t *before, int64_t *after) {
+  *kernel = random_between(r, 1, image < 4 ? image : 4);
+  *dilation = *kernel > 1 ? random_between(r, 1, (image - 1) / (*kernel - 1) < 2 ? 1 : 2) : 1;
+  const int64_t extent = (*kernel - 1) * *dilation + 1;
+  *before = random_between(r, 0, extent - 1);
+  *after = random_chance(r, 50) ? 0 : random_between(r, 0, extent - 1);
+}
+
 void conv2d_check_trio(walk *w) {
+  static const int threads[] = {1, 2, 3, 7};
   const int64_t rounds = test_rounds(300);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
     conv2d_case c;
@@ -16,22 +27,23 @@ void conv2d_check_trio(walk *w) {
     test_random *r = &w->random;
     evr_pool2d_window pool = EVR_POOL2D_WINDOW_INIT;
     pool.kind = (evr_pool_kind)random_between(r, EVR_POOL_MAX, EVR_POOL_MIN);
-    pool.kernel_height = random_between(r, 1, sizes.conv_height < 3 ? sizes.conv_height : 3);
-    pool.kernel_width = random_between(r, 1, sizes.conv_width < 3 ? sizes.conv_width : 3);
+    choose_window(r, sizes.conv_height, &pool.kernel_height, &pool.dilation_height, &pool.pad_top,
+                  &pool.pad_bottom);
+    choose_window(r, sizes.conv_width, &pool.kernel_width, &pool.dilation_width, &pool.pad_left,
+                  &pool.pad_right);
     pool.stride_height = random_between(r, 1, 3);
     pool.stride_width = random_between(r, 1, 3);
-    pool.pad_top = random_between(r, 0, pool.kernel_height - 1);
-    pool.pad_right = random_between(r, 0, pool.kernel_width - 1);
     pool.ceil_mode = random_chance(r, 30);
     pool.count_include_pad = random_chance(r, 30);
-    pool.global = random_chance(r, 20);
+    pool.global = random_chance(r, 10);
 
     conv2d_case fused = c;
     fused.desc.pool = pool;
     conv2d_inputs in;
     if (!conv2d_inputs_make(w, &fused, &in)) return;
-    const conv2d_way way = {(placement)(i % PLACEMENTS), i % 2 == 0, i % 3 != 0, 2,
-                            pool_in_reverse()};
+    const conv2d_way way = {(placement)(i % PLACEMENTS), i % 2 == 0, i % 3 != 0,
+                            threads[random_between(r, 0, 3)],
+                            i % 5 == 0 ? pool_of_threads() : pool_in_reverse()};
     const float *y = conv2d_run(w, &fused, &in, &way, &conv2d_shared_buffers);
     w->cases++;
     if (y != NULL) {
