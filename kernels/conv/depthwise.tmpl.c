@@ -89,15 +89,16 @@ static void forward(const void *problem, const void *call) {
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   const double floats = (double)(p->sizes.x_count + p->sizes.y_count);
-  const bool few_registers = EVR_REGISTERS < 32;
-  double multiplying = p->multiplies / EVR_LANES * evr_step_time(8.0) / 8.0, pace = 30.0;
+  const bool few_registers = EVR_REGISTERS < 32, nchw = p->desc.layout == EVR_NCHW;
+  double multiplying = p->multiplies / EVR_LANES * evr_step_time(8.0) / 8.0;
+  double pace = nchw ? (few_registers ? 9.0 : 10.0) : (few_registers ? 22.0 : 30.0);
   if (EVR_LANES > 1 && few_registers) multiplying *= 1.2;
-  if (p->desc.layout == EVR_NCHW) pace = few_registers ? 9.0 : 10.0;
-  /* In NHWC several outputs of a channel lie side by side, so that its pixels must be spread. */
-  else if (EVR_LANES > 1 && p->group_out > 1)
-    multiplying = p->multiplies / (0.5 * EVR_LANES);
-  else if (few_registers)
-    pace = 22.0;
+  /* Several outputs of a channel: in NHWC they lie side by side, and its pixels must be spread; in
+   * NCHW its plane is copied for each. */
+  if (EVR_LANES > 1 && p->group_out > 1) {
+    multiplying = p->multiplies / ((nchw ? 2.0 : 0.5) * EVR_LANES);
+    pace = 5.0;
+  }
   return multiplying + floats / pace + 300.0;
 }
 
