@@ -1,5 +1,6 @@
 /* Depthwise convolution: the row of the registry, and which source serves which layout. */
 #include "conv/depthwise.h"
+#include "conv/depthwise_work.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,22 +85,45 @@ static void forward(const void *problem, const void *call) {
   EVR_NAME(evr_depthwise_blocks_forward)(p, call);
 }
 
-/* Multiply-adds, and what is read and written: out of a cache, or in NCHW also in and out of a copy.
- * Measured on an EPYC (Zen 4). */
+/* What one step of all outputs takes, in whole vectors; several times as much where no tile is made
+ * for the window. */
+static double multiply_time(double vectors, double taps, double slower) {
+  return vectors * taps * slower * evr_step_time(8.0) / 8.0;
+}
+
+/* The product, pixels and rows to go through, and copies (pace.h). */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
-  const double floats = (double)(p->sizes.x_count + p->sizes.y_count);
-  const bool few_registers = EVR_REGISTERS < 32, nchw = p->desc.layout == EVR_NCHW;
-  double multiplying = p->multiplies / EVR_LANES * evr_step_time(8.0) / 8.0;
-  double pace = nchw ? (few_registers ? 9.0 : 10.0) : (few_registers ? 22.0 : 30.0);
-  if (EVR_LANES > 1 && few_registers) multiplying *= 1.2;
-  /* Several outputs of a channel: in NHWC they lie side by side, and its pixels must be spread; in
-   * NCHW its plane is copied for each. */
-  if (EVR_LANES > 1 && p->group_out > 1) {
-    multiplying = p->multiplies / ((nchw ? 2.0 : 0.5) * EVR_LANES);
-    pace = 5.0;
+  const evr_conv2d_desc *d = &p->desc;
+  const double batch = (double)d->batch, taps = (double)p->depth;
+  const double height = (double)p->sizes.conv_height, width = (double)p->sizes.conv_width;
+  const double in_height = (double)d->in_height, in_width = (double)d->in_width;
+  const double pixels = height * width;
+  const double vectors = (double)evr_ceil_div(d->out_channels, EVR_LANES);
+  const bool common = EVR_NAME(evr_depthwise_kind_of)(d)->kernel != 0;
+  const double widths = (double)evr_ceil_div(p->sizes.conv_width, EVR_LANES);
+  switch (way_of(p)) {
+    case WAY_NHWC: {
+      const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
+      const double spreading = p->group_out > 1 ? 0.4 * in_height * in_width * vectors : 0.0;
+      const double image = multiply_time(pixels * vectors, taps, common ? 1.15 : 2.1) +
+                           2.1 * pixels + 5.5 * height * strips * vectors + spreading;
+      return 190.0 + batch * image;
+    }
+    case WAY_NCHW: {
+      const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;
+      const double out_plane = 33.0 + multiply_time(height * widths, taps, tiled ? 1.4 : 2.7) +
+                               2.6 * height + 0.6 * height * widths;
+      const double in_plane =
+          in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
+      return 80.0 +
+             batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
+    }
+    case WAY_BLOCKS: break;
   }
-  return multiplying + floats / pace + 300.0;
+  const double block = 30.0 + 4.5 * EVR_LANES + multiply_time(pixels, taps, common ? 1.1 : 1.8) +
+                       1.0 * in_height * in_width + 1.2 * pixels + 3.0 * height + 2.6 * in_height;
+  return 105.0 + batch * vectors * block;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {
