@@ -116,7 +116,8 @@ static double cost(const void *problem) {
                                2.6 * height + 0.6 * height * widths;
       const double in_plane =
           in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
-      return 80.0 +
+      const double finding_taps = tiled ? 0.0 : 8.0 * taps;
+      return 80.0 + finding_taps +
              batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
     }
     case WAY_BLOCKS: break;
