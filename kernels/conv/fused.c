@@ -5,8 +5,9 @@
 #include "core/checked.h"
 #include "core/cpu.h"
 
-/* Chunks that a thread takes in turn, at most. */
+/* Chunks that a thread takes in turn, at most, and multiply-adds that make one worth its start. */
 #define CHUNKS_A_THREAD 4
+#define CHUNK_MULTIPLIES 5e5
 
 /* Most of the convolution's output that is held for a thread: half of L2. */
 #if !defined(BAND_BYTES) /* less in a build for the tests, so that small cases are cut */
@@ -52,6 +53,9 @@ static void cut_chunks(evr_fused *f) {
     const double turns = (double)evr_ceil_div(batch * chunks, threads);
     const double most = turns * (double)most_rows_under(f, height);
     if (most > least) continue;
+    if (cut && batch * chunks > threads &&
+        f->conv->multiplies / (double)(batch * chunks) < CHUNK_MULTIPLIES)
+      break;
     cut = true;
     least = most;
     f->chunks = chunks;
@@ -66,13 +70,13 @@ static void cut_chunks(evr_fused *f) {
 }
 
 /* Bands whose rows of the convolution fit into BAND_BYTES of each thread that works on them; and,
- * unless they are small, into half of what x, y and the weights take. */
+ * unless they are small, into three quarters of what x, y and the weights take. */
 static void cut_bands(evr_fused *f) {
   const evr_conv2d_problem *c = f->conv;
   const int64_t row_floats = c->sizes.conv_width * c->desc.out_channels;
   const double all =
       (double)c->sizes.x_count + (double)c->sizes.weights_count + (double)f->pool->sizes.y_count;
-  const double share = all * sizeof(float) / 2 / f->outside.threads;
+  const double share = 0.75 * all * sizeof(float) / f->outside.threads;
   const double cache = (double)BAND_BYTES * f->inside.threads;
   const double bytes = share > SMALL_BAND_BYTES ? share : SMALL_BAND_BYTES;
   const double fitting = (bytes < cache ? bytes : cache) / ((double)row_floats * sizeof(float));
