@@ -139,7 +139,9 @@ Json describe(const SuiteResult &suite, const Context &context) {
 
 }  // namespace
 
-std::string math_name(evr_math math) { return math == EVR_MATH_EXACT ? "exact" : "standard"; }
+std::string math_name(evr_math math) {
+  return math == EVR_MATH_EXACT ? "exact" : math == EVR_MATH_FAST ? "fast" : "standard";
+}
 
 std::string layout_name(evr_layout layout) { return layout == EVR_NHWC ? "NHWC" : "NCHW"; }
 

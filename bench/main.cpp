@@ -69,8 +69,9 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--threads", o.threads, "Threads for every contender (1)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
-  app.add_option("--math", o.math, "exact or standard (standard)")
-      ->transform(choice<evr_math>({{"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}}))
+  app.add_option("--math", o.math, "exact, standard or fast (standard)")
+      ->transform(choice<evr_math>(
+          {{"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}, {"fast", EVR_MATH_FAST}}))
       ->type_name("MODE");
   app.add_option("--max-isa", o.max_isa,
                  "Highest instruction set for every contender: scalar, neon, avx2, avx512")

@@ -116,7 +116,7 @@ class Refusals(unittest.TestCase):
         self.refused('--json', '/nowhere/at/all.json', holds=['/nowhere/at/all.json'])
 
     def test_options(self):
-        for arguments in (['--layout', 'chwn'], ['--threads', '0'], ['--math', 'fast'],
+        for arguments in (['--layout', 'chwn'], ['--threads', '0'], ['--math', 'sloppy'],
                           ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense']):
             self.assertNotEqual(run(*arguments, '--list').returncode, 0, arguments)
 

@@ -131,6 +131,34 @@ START_TEST(descriptor_that_a_variant_cannot_serve_is_refused) {
 }
 END_TEST
 
+/* Winograd's convolution is not as exact as the other modes ask for, and the fastest where it is. */
+START_TEST(winograd_serves_fast_alone) {
+  evr_conv2d_desc d = dense_convolution();
+  d.in_channels = d.out_channels = 128;
+  d.in_height = d.in_width = 28;
+  d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = 1;
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  evr_conv2d_plan *plan;
+  for (int math = EVR_MATH_STANDARD; math <= EVR_MATH_FAST; math++)
+    for (int layout = EVR_NHWC; layout <= EVR_NCHW; layout++) {
+      d.layout = (evr_layout)layout;
+      options.math = (evr_math)math;
+      options.variant = NULL;
+      ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_OK);
+      const bool winograd = strncmp(evr_conv2d_plan_variant(plan), "winograd4-", 10) == 0;
+      ck_assert_msg(winograd == (math == EVR_MATH_FAST), "math %d chose %s", math,
+                    evr_conv2d_plan_variant(plan));
+      evr_conv2d_plan_destroy(plan);
+      options.variant = "winograd2";
+      const evr_status expected = math == EVR_MATH_FAST ? EVR_OK : EVR_UNSUPPORTED;
+      ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), expected);
+      evr_conv2d_plan_destroy(plan);
+    }
+  options.math = (evr_math)(EVR_MATH_FAST + 1);
+  ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_INVALID_ARGUMENT);
+}
+END_TEST
+
 /* A family's name stands for its best member within the limit. */
 START_TEST(family_is_its_best_member) {
   const evr_conv2d_desc d = dense_convolution();
@@ -282,6 +310,7 @@ int main(void) {
   tcase_add_loop_test(choice, list_is_cut_at_its_capacity, 0, EVR_OPERATIONS);
   tcase_add_test(choice, level_above_the_limit_is_refused);
   tcase_add_test(choice, descriptor_that_a_variant_cannot_serve_is_refused);
+  tcase_add_test(choice, winograd_serves_fast_alone);
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   TCase *sizes = suite_case(suite, "sizes");

@@ -24,7 +24,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   evr_environment environment;
   evr_status result = evr_environment_get(&environment);
   if (result != EVR_OK) return result;
-  if (o->math != EVR_MATH_STANDARD && o->math != EVR_MATH_EXACT)
+  if (o->math != EVR_MATH_STANDARD && o->math != EVR_MATH_EXACT && o->math != EVR_MATH_FAST)
     return evr_fail(EVR_INVALID_ARGUMENT, "options.math is %d, which is no evr_math", (int)o->math);
   if (strcmp(evr_isa_name(o->max_isa), "unknown") == 0)
     return evr_fail(EVR_INVALID_ARGUMENT, "options.max_isa is %d, which is no evr_isa",

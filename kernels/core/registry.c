@@ -25,11 +25,12 @@
 #endif
 
 /* One row an instruction set, all with one template. */
-#define ROWS(operation, method, kernel)                                                 \
-  AVX512(method "-avx512", operation, EVR_ISA_AVX512, EVR_SERVES_ALL, &kernel##_avx512) \
-  AVX2(method "-avx2", operation, EVR_ISA_AVX2, EVR_SERVES_ALL, &kernel##_avx2)         \
-  NEON(method "-neon", operation, EVR_ISA_NEON, EVR_SERVES_ALL, &kernel##_neon){        \
-      method "-scalar", operation, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel##_scalar},
+#define ROWS_SERVING(math, operation, method, kernel)                         \
+  AVX512(method "-avx512", operation, EVR_ISA_AVX512, math, &kernel##_avx512) \
+  AVX2(method "-avx2", operation, EVR_ISA_AVX2, math, &kernel##_avx2)         \
+  NEON(method "-neon", operation, EVR_ISA_NEON, math, &kernel##_neon){        \
+      method "-scalar", operation, EVR_ISA_SCALAR, math, &kernel##_scalar},
+#define ROWS(operation, method, kernel) ROWS_SERVING(EVR_SERVES_ALL, operation, method, kernel)
 
 #define REFERENCE(operation, kernel) \
   {"reference", operation, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
@@ -41,6 +42,8 @@
 DECLARE(evr_conv2d_depthwise);
 DECLARE(evr_conv2d_direct);
 DECLARE(evr_conv2d_im2col_gemm);
+DECLARE(evr_conv2d_winograd2);
+DECLARE(evr_conv2d_winograd4);
 DECLARE(evr_dense_direct);
 DECLARE(evr_dense_gemm);
 extern const evr_kernel evr_conv2d_reference;
@@ -56,10 +59,12 @@ extern const evr_kernel evr_softmax_reference;
 static const evr_variant registry[] = {
     PLANTED_FAULTS ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
         ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
-            ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)
-                REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
-                    ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct)
-                        REFERENCE(EVR_OP_POOL2D, evr_pool2d_reference){
+            ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)
+                ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd2", evr_conv2d_winograd2)
+                    ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm) REFERENCE(
+                        EVR_OP_CONV2D, evr_conv2d_reference)
+                        ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct) REFERENCE(
+                            EVR_OP_POOL2D, evr_pool2d_reference){
                             "copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
     REFERENCE(EVR_OP_PAD2D, evr_pad2d_reference)
         ROWS(EVR_OP_ACTIVATION, "direct", evr_activation_direct)

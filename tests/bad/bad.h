@@ -113,7 +113,7 @@ evr_status bad_plan_status(evr_status status, const void *plan);
 
 /* Rows that every operation's options share. calls: those that take options. */
 #define OPTION_ROWS(calls)                                                                         \
-  {calls, {SET(common.options.math, 2)}, EVR_INVALID_ARGUMENT, {"options.math is 2"}},             \
+  {calls, {SET(common.options.math, 3)}, EVR_INVALID_ARGUMENT, {"options.math is 3"}},             \
       {calls, {SET(common.options.math, -1)}, EVR_INVALID_ARGUMENT, {"options.math is -1"}},       \
       {calls, {SET(common.options.effort, 2)}, EVR_INVALID_ARGUMENT, {"options.effort is 2"}},     \
       {calls, {SET(common.options.effort, -1)}, EVR_INVALID_ARGUMENT, {"options.effort is -1"}},   \

@@ -230,3 +230,24 @@ static void right(const void *problem, const void *arguments) {
 const evr_kernel fault_conv2d_refuses_all = {.accepts = refuses, .cost = cost, .forward = right};
 const evr_kernel fault_conv2d_no_reason = {
     .accepts = refuses_silently, .cost = cost, .forward = right};
+
+/* Variants that serve EVR_MATH_FAST alone. The first is what a wrong digit in a coefficient of the
+ * transforms makes of every other pixel of a row. */
+static void wrong_coefficient(const void *problem, const void *arguments) {
+  const evr_conv2d_problem *p = problem;
+  const evr_conv2d_call *call = arguments;
+  const evr_conv2d_desc *d = &p->desc;
+  convolve(p, call, FAULT_NONE);
+  for (int64_t n = 0; n < d->batch; n++)
+    for (int64_t oh = 0; oh < p->sizes.conv_height; oh++)
+      for (int64_t ow = 0; ow < p->sizes.conv_width; ow += 2)
+        for (int64_t oc = 0; oc < d->out_channels; oc++)
+          call->y[evr_offset(d->layout, d->out_channels, p->sizes.conv_height, p->sizes.conv_width,
+                             n, oh, ow, oc)] *= 1.0001f;
+}
+const evr_kernel fault_conv2d_fast_coefficient = {.cost = cost, .forward = wrong_coefficient};
+ADDED_FAULT(fault_conv2d_fast_three_threads,
+            if (p->common.parallel.threads == 3) flip_last_bit(&call->y[outputs(p) - 1]))
+ARITHMETIC_FAULT(fault_conv2d_fast_drops_nan, FAULT_DROPS_NAN)
+ARITHMETIC_FAULT(fault_conv2d_fast_drops_residual, FAULT_DROPS_RESIDUAL)
+ADDED_FAULT(fault_conv2d_fast_reads_past_x, look_at(call->x + p->sizes.x_count))

@@ -35,6 +35,12 @@
                                                       fault_conv2d_refuses_all)                    \
                                                       row("fault-refuses-without-a-reason",        \
                                                           fault_conv2d_no_reason)
+#define FOR_FAST_CONV2D_FAULTS(row)                                              \
+  row("fault-fast-coefficient", fault_conv2d_fast_coefficient)                   \
+      row("fault-fast-three-threads", fault_conv2d_fast_three_threads)           \
+          row("fault-fast-drops-nan", fault_conv2d_fast_drops_nan)               \
+              row("fault-fast-drops-residual", fault_conv2d_fast_drops_residual) \
+                  row("fault-fast-reads-past-x", fault_conv2d_fast_reads_past_x)
 #define FOR_POOL2D_FAULTS(row)                                     \
   row("fault-last-of-equals", fault_pool2d_last_of_equals)         \
       row("fault-nan-loses", fault_pool2d_nan_loses)               \
@@ -56,6 +62,7 @@
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
+FOR_FAST_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_POOL2D_FAULTS(DECLARE_FAULT)
 FOR_PAD2D_FAULTS(DECLARE_FAULT)
 FOR_ACTIVATION_FAULTS(DECLARE_FAULT)
@@ -63,18 +70,21 @@ FOR_SOFTMAX_FAULTS(DECLARE_FAULT)
 FOR_DENSE_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define FAST_CONV2D_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_FAST, &kernel},
 #define POOL2D_FAULT(name, kernel) {name, EVR_OP_POOL2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PAD2D_FAULT(name, kernel) {name, EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define ACTIVATION_FAULT(name, kernel) \
   {name, EVR_OP_ACTIVATION, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_FAULT(name, kernel) {name, EVR_OP_SOFTMAX, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_FAULT(name, kernel) {name, EVR_OP_DENSE, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                    \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)         \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)         \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)           \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT) \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)       \
+#define PLANTED_FAULTS                      \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)           \
+  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT) \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)           \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)             \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)   \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)         \
   FOR_DENSE_FAULTS(DENSE_FAULT)
 
 #endif

@@ -52,6 +52,16 @@ extern conv2d_buffers conv2d_shared_buffers;
 /* The reference's output for the same inputs, in plain memory; the caller frees it. */
 float *conv2d_expected(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
 
+/* What every way to execute the case must give, bit for bit: the reference's output; or, of a variant
+ * that serves EVR_MATH_FAST alone, its own with one thread, once that has been judged
+ * (conv2d_fast.c). The caller frees it. NULL where the variant refuses or has failed. */
+float *conv2d_settled(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
+
+/* Whether the relative L2 error of a whole output keeps what EVR_MATH_FAST promises; else a failure
+ * is recorded. exact and magnitude are the oracle's. */
+bool conv2d_fast_is_right(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
+                          const double *exact, const double *magnitude, const float *y);
+
 /* Executes and compares bit for bit. False where refused or failed. */
 bool conv2d_run_and_compare(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
                             const conv2d_way *way, const float *expected);

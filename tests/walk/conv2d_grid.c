@@ -221,6 +221,27 @@ static void shapes(grid *g) {
   }
 }
 
+/* Windows of 3x3 that move by 1, which may be computed in square tiles of outputs: every place where
+ * a tile meets an edge, with a batch whose tiles run together. */
+static void squares(grid *g) {
+  static const int64_t heights[] = {1, 2, 4, 5, 6, 9}, widths[] = {1, 3, 4, 6, 7, 18, 29, 61};
+  static const int64_t pads[][4] = {{1, 1, 1, 1}, {2, 0, 2, 1}, {0, 4, 3, 5}, {0, 0, 0, 0}};
+  for (int h = 0; h < COUNT(heights); h++)
+    for (int w = 0; w < COUNT(widths); w++)
+      for (int mode = 0; mode < 3; mode++) {
+        const int64_t *pad = pads[(h + w + mode) % COUNT(pads)];
+        conv2d_case c =
+            plain_case((h + mode) % 2 ? 3 : 19, heights[h], widths[w], 1 + 16 * (w % 3), 3);
+        c.desc.batch = 1 + (h + w) % 3;
+        c.desc.pad_mode = (evr_pad_mode)mode;
+        set_pads(&c.desc, pad[0], pad[1], pad[2], pad[3]);
+        c.desc.activation.kind = (h + w) % 4 == 0   ? EVR_RELU
+                                 : (h + w) % 4 == 1 ? EVR_SILU
+                                                    : EVR_IDENTITY;
+        visit_layouts(g, c);
+      }
+}
+
 void conv2d_grid(walk *w, conv2d_visit *visit) {
   grid g = {w, visit, 0};
   tails(&g);
@@ -231,6 +252,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   depthwise(&g);
   epilogues(&g);
   shapes(&g);
+  squares(&g);
 }
 
 static int64_t usually_one(test_random *r, int64_t most) {
@@ -259,12 +281,17 @@ bool conv2d_random_case(walk *w, conv2d_case *c) {
     d->in_channels = d->groups * random_between(r, 1, 9);
     d->out_channels = d->groups * random_between(r, 1, 19);
   }
+  const bool square = d->groups == 1 && random_chance(r, 25); /* what Winograd's tiles take */
   d->kernel_height = random_between(r, 1, 5);
   d->kernel_width = random_between(r, 1, 7);
   d->stride_height = usually_one(r, 4);
   d->stride_width = usually_one(r, 4);
   d->dilation_height = usually_one(r, 3);
   d->dilation_width = usually_one(r, 3);
+  if (square) {
+    d->kernel_height = d->kernel_width = 3;
+    d->stride_height = d->stride_width = d->dilation_height = d->dilation_width = 1;
+  }
   if (random_chance(r, 70)) {
     d->pad_top = random_between(r, 0, 4);
     d->pad_bottom = random_between(r, 0, 4);

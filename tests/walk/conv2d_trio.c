@@ -50,7 +50,11 @@ void conv2d_check_trio(walk *w) {
       w->served++;
       conv2d_inputs alone = in;
       alone.sizes = sizes;
-      float *map = conv2d_expected(w, &c, &alone);
+      float *map = conv2d_settled(w, &c, &alone);
+      if (map == NULL) {
+        conv2d_inputs_free(&in);
+        return;
+      }
       const evr_pool2d_desc desc = {c.desc.batch,     c.desc.out_channels, sizes.conv_height,
                                     sizes.conv_width, c.desc.layout,       pool};
       const evr_plan_options options = walk_reference_options();

@@ -49,9 +49,11 @@ bool walk_take(walk *w, int64_t index) {
   return !walk_failed(w) && ((uint64_t)index + test_seed()) % scale == 0;
 }
 
+bool walk_is_exact(const walk *w) { return (w->variant->math & EVR_SERVES(EVR_MATH_EXACT)) != 0; }
+
 evr_plan_options walk_options(const walk *w, int threads) {
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
-  options.math = EVR_MATH_EXACT;
+  options.math = walk_is_exact(w) ? EVR_MATH_EXACT : EVR_MATH_FAST;
   options.variant = w->variant->name;
   options.num_threads = threads;
   return options;

@@ -1,0 +1,112 @@
+/* What is demanded of variants of convolution that serve EVR_MATH_FAST alone: closeness to the oracle
+ * instead of the reference's bits, and beyond that the same bits in every way of executing. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "walk/conv2d.h"
+
+/* The promise of EVR_MATH_FAST. */
+#define FAST_ERROR 2e-5
+
+static double length(const double *values, int64_t count) {
+  double squares = 0.0;
+  for (int64_t i = 0; i < count; i++) squares += values[i] * values[i];
+  return sqrt(squares);
+}
+
+/* The size that an output has: its own; or, where a few terms happen to cancel, what is expected of
+ * terms of these magnitudes and of random signs. */
+static double output_size(const conv2d_case *c, const double *exact, const double *magnitude,
+                          int64_t count) {
+  const evr_conv2d_desc *d = &c->desc;
+  const double terms = (double)(d->kernel_height * d->kernel_width * (d->in_channels / d->groups)) +
+                       c->bias + c->residual;
+  return fmax(length(exact, count), length(magnitude, count) / sqrt(terms));
+}
+
+/* At what size of the terms rounding to subnormals shows: the sums of one point may each be off by
+ * half of 2^-149 a step, and an output adds up at most 74 times as much (the squared sum of a row of
+ * the last transform). */
+static double underflow(const conv2d_case *c, int64_t count) {
+  return sqrt((double)count) * 74.0 * (double)c->desc.in_channels * 0x1p-149;
+}
+
+static void fail(walk *w, const conv2d_case *c, const char *what, double error, double allowed) {
+  char text[1024];
+  conv2d_describe(c, text, sizeof text);
+  walk_fail(w, "%s: %s: the L2 error is %g, at most %g is allowed", text, what, error, allowed);
+}
+
+bool conv2d_fast_is_right(walk *w, const conv2d_case *c, const conv2d_inputs *in,
+                          const double *exact, const double *magnitude, const float *y) {
+  const int64_t count = in->sizes.y_count;
+  double squares = 0.0;
+  for (int64_t i = 0; i < count; i++)
+    squares += ((double)y[i] - exact[i]) * ((double)y[i] - exact[i]);
+  const double allowed = FAST_ERROR * output_size(c, exact, magnitude, count) + underflow(c, count);
+  if (!(sqrt(squares) <= allowed)) fail(w, c, "against the oracle", sqrt(squares), allowed);
+  return !walk_failed(w);
+}
+
+/* How much an activation may stretch a difference: 1.5 for hard-swish, the greatest of those
+ * without a parameter. */
+static double steepness(const evr_activation *activation) {
+  if (activation->kind == EVR_IDENTITY) return 1.0;
+  return fmax(1.5, fabs((double)activation->alpha));
+}
+
+static void judge_finite(walk *w, const conv2d_case *c, const double *exact,
+                         const double *magnitude, const float *reference, const float *y,
+                         int64_t count) {
+  double squares = 0.0;
+  for (int64_t i = 0; i < count; i++) {
+    const double difference = (double)y[i] - (double)reference[i];
+    squares += difference * difference;
+  }
+  const double allowed =
+      steepness(&c->desc.activation) *
+      (FAST_ERROR * output_size(c, exact, magnitude, count) + underflow(c, count));
+  if (!(sqrt(squares) <= allowed))
+    fail(w, c, "against what is expected of the reference", sqrt(squares), allowed);
+}
+
+/* Where a window, or the weights, hold a NaN or an infinity, the output is no number either (its
+ * neighbours may be none as well, and overflow comes earlier). */
+static void judge_special(walk *w, const conv2d_case *c, const double *exact, const float *y,
+                          int64_t count) {
+  if (c->desc.activation.kind != EVR_IDENTITY) return; /* which may make numbers of infinities */
+  for (int64_t i = 0; i < count; i++)
+    if (!isfinite(exact[i]) && isfinite(y[i])) {
+      char text[1024];
+      conv2d_describe(c, text, sizeof text);
+      walk_fail(w, "%s: y[%" PRId64 "] is %a, but a NaN or an infinity is in its sum", text, i,
+                (double)y[i]);
+      return;
+    }
+}
+
+float *conv2d_settled(walk *w, const conv2d_case *c, const conv2d_inputs *in) {
+  if (walk_is_exact(w)) return conv2d_expected(w, c, in);
+  const conv2d_way way = {PLACE_END, true, true, 1, {NULL, NULL}};
+  const float *y = conv2d_run(w, c, in, &way, &conv2d_shared_buffers);
+  if (y == NULL) return NULL;
+  const int64_t count = in->sizes.y_count;
+  float *settled = malloc((size_t)count * sizeof *settled);
+  double *exact = malloc((size_t)count * 2 * sizeof *exact);
+  if (settled == NULL || exact == NULL) abort();
+  memcpy(settled, y, (size_t)count * sizeof *settled);
+  conv2d_oracle(c, in, exact, exact + count);
+  if (c->values == VALUES_SPECIAL) {
+    judge_special(w, c, exact, settled, count);
+  } else {
+    float *reference = conv2d_expected(w, c, in);
+    judge_finite(w, c, exact, exact + count, reference, settled, count);
+    free(reference);
+  }
+  free(exact);
+  if (!walk_failed(w)) return settled;
+  free(settled);
+  return NULL;
+}
