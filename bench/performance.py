@@ -21,8 +21,8 @@ COMMON = ["--compare", "peers", "--lowest", "--rounds", "9", "--round-ms", "8"]
 
 # name, what the table calls it, options, suites
 RUNS = [
-    ("nhwc", "NHWC, 1 thread", [], CONVOLUTIONS + OTHERS),
-    ("nchw", "NCHW, 1 thread", ["--layout", "nchw"], CONVOLUTIONS + ["pooling"]),
+    ("nhwc", "NHWC, 1 thread", [], CONVOLUTIONS + ["fused"] + OTHERS),
+    ("nchw", "NCHW, 1 thread", ["--layout", "nchw"], CONVOLUTIONS + ["fused", "pooling"]),
     ("nhwc-2", "NHWC, 2 threads", ["--threads", "2"], CONVOLUTIONS),
     ("avx2-nhwc", "NHWC, 1 thread, all limited to AVX2", ["--max-isa", "avx2"], CONVOLUTIONS),
 ]

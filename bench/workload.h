@@ -11,8 +11,8 @@
 
 namespace evr_bench {
 
-// Floats on a cache line boundary, which copies share. Some peers read a few elements past the end, as their headers
-// state, so a line more than asked for is there.
+// Floats on a cache line boundary, which copies share. Some peers read a few elements past the
+// end, as their headers state, so a line more than asked for is there.
 class Buffer {
  public:
   Buffer() = default;
@@ -46,8 +46,8 @@ struct Workload {
 // Allocates and fills the buffers. The layout and epilogue are those that all contenders get.
 Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue, uint64_t seed);
 
-// The two halves of a convolution with pooling, as workloads of their own: the first writes what the
-// second reads. They share the whole's other buffers.
+// The two halves of a convolution with pooling, as workloads of their own: the first writes what
+// the second reads. They share the whole's other buffers.
 struct Halves {
   Workload convolution, pooling;
 };

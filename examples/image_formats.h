@@ -24,9 +24,9 @@ bool pnm_read(const file_bytes *file, image *picture, const char **reason);
 bool png_is(const file_bytes *file);
 bool jpeg_is(const file_bytes *file);
 
-/* Decode a file. On failure return false, *picture is empty, and reason (IMAGE_REASON_SIZE bytes) is
- * the end of a sentence that begins with the file's name. *orientation is what a camera noted, as
- * EXIF numbers it: 1 (upright) to 8; 1 where there is none, or none that can be understood. */
+/* Decode a file. On failure return false, *picture is empty, and reason (IMAGE_REASON_SIZE bytes)
+ * is the end of a sentence that begins with the file's name. *orientation is what a camera noted,
+ * as EXIF numbers it: 1 (upright) to 8; 1 where there is none, or none that can be understood. */
 bool png_read(const file_bytes *file, image *picture, char *reason);
 bool jpeg_read(const file_bytes *file, image *picture, int *orientation, char *reason);
 

@@ -48,9 +48,8 @@ START_TEST(cpu_is_found) {
   ck_assert(memchr(cpu.vendor, 0, sizeof cpu.vendor) != NULL);
   ck_assert(memchr(cpu.model, 0, sizeof cpu.model) != NULL);
   ck_assert(cpu.l1d_bytes >= 0 && cpu.l2_bytes >= 0 && cpu.l3_bytes >= 0);
-#if defined( \
-    __x86_64__) /* what the compiler's run-time library finds, by its own reading of CPUID \
-                         */
+#if defined(__x86_64__)
+  /* What the compiler's run-time library finds, by its own reading of CPUID. */
   __builtin_cpu_init();
   ck_assert_int_eq(cpu.isa >= EVR_ISA_AVX2,
                    __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));

@@ -1,6 +1,6 @@
-/* The error of the convolutions that serve EVR_MATH_FAST alone, on random data: what docs/numbers.md
- * says of it. One row for each number of channels; the error is that of the whole output against
- * double precision, relative in the L2 norm. */
+/* The error of the convolutions that serve EVR_MATH_FAST alone, on random data: what
+ * docs/numbers.md says of it. One row for each number of channels; the error is that of the whole
+ * output against double precision, relative in the L2 norm. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -25,13 +25,13 @@ typedef struct instance {
   void (*run)(const evr_gemm *gemm, float *scratch);
 } instance;
 
-#define INSTANCE(suffix, level)                                                              \
-  {                                                                                          \
-#suffix, level, &evr_gemm_tile_rows_##suffix, &evr_gemm_tile_columns_##suffix,           \
-        evr_gemm_packed_a_count_##suffix, evr_gemm_packed_b_count_##suffix,                  \
-        evr_gemm_pack_a_##suffix, evr_gemm_pack_b_##suffix, evr_gemm_scratch_count_##suffix, \
-        evr_gemm_##suffix                                                                    \
-  }
+/* clang-format off */
+#define INSTANCE(suffix, level)                                                     \
+  {#suffix, level, &evr_gemm_tile_rows_##suffix, &evr_gemm_tile_columns_##suffix,   \
+   evr_gemm_packed_a_count_##suffix, evr_gemm_packed_b_count_##suffix,              \
+   evr_gemm_pack_a_##suffix, evr_gemm_pack_b_##suffix,                              \
+   evr_gemm_scratch_count_##suffix, evr_gemm_##suffix}
+/* clang-format on */
 
 static const instance instances[] = {
     INSTANCE(scalar, EVR_ISA_SCALAR),

@@ -1,6 +1,7 @@
 /* How a variant is chosen and refused, and the sizes and pads that are computed for a caller. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/registry.h"
 #include "evrisim/evrisim.h"
@@ -131,7 +132,8 @@ START_TEST(descriptor_that_a_variant_cannot_serve_is_refused) {
 }
 END_TEST
 
-/* Winograd's convolution is not as exact as the other modes ask for, and the fastest where it is. */
+/* Winograd's convolution is not as exact as the other modes ask for, and the fastest where it
+ * is. */
 START_TEST(winograd_serves_fast_alone) {
   evr_conv2d_desc d = dense_convolution();
   d.in_channels = d.out_channels = 128;
@@ -180,8 +182,8 @@ START_TEST(family_is_its_best_member) {
 }
 END_TEST
 
-/* A descriptor so large that scratch for its many threads cannot be counted: such a variant is passed
- * over, and one that needs less is chosen. */
+/* A descriptor so large that scratch for its many threads cannot be counted: such a variant is
+ * passed over, and one that needs less is chosen. */
 START_TEST(variant_that_needs_too_much_memory_is_passed_over) {
   evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
   d.in_channels = INT64_C(1) << 50;
@@ -214,6 +216,20 @@ END_TEST
 /* ---- sizes and pads ---- */
 
 /* SAME as TensorFlow and ONNX define it: ceil(in / stride) outputs, the smallest padding. */
+/* However many bands there are to be, only the few kinds of them are looked at. */
+START_TEST(plan_of_many_bands_is_made_at_once) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_height = INT64_C(1) << 50;
+  d.in_width = d.in_channels = d.out_channels = d.kernel_height = d.kernel_width = 1;
+  d.pool.kind = EVR_POOL_MAX;
+  evr_conv2d_plan *plan;
+  const clock_t start = clock();
+  ck_assert_int_eq(evr_conv2d_plan_create(&d, NULL, &plan), EVR_OK);
+  ck_assert_msg(clock() - start < CLOCKS_PER_SEC, "took a second or more");
+  evr_conv2d_plan_destroy(plan);
+}
+END_TEST
+
 START_TEST(same_padding_gives_the_same_size) {
   for (int64_t in = 1; in <= 12; in++)
     for (int64_t kernel = 1; kernel <= 5; kernel++)
@@ -313,6 +329,7 @@ int main(void) {
   tcase_add_test(choice, winograd_serves_fast_alone);
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
+  tcase_add_test(choice, plan_of_many_bands_is_made_at_once);
   TCase *sizes = suite_case(suite, "sizes");
   tcase_add_test(sizes, same_padding_gives_the_same_size);
   tcase_add_test(sizes, valid_padding_is_none);

@@ -28,8 +28,8 @@ typedef struct evr_cpu_info {
   int64_t l2_bytes;  /**< level 2 cache of one core; 0 where unknown */
   int64_t l3_bytes;  /**< last level cache that a core can reach; 0 where unknown */
   int logical_cpus;  /**< CPUs that this process may be scheduled on, at least 1 */
-  /** AVX-512 operations take two turns of units of 256 bits, so that they are no faster than AVX2's.
-   *  Known of AMD's processors; false where unknown. */
+  /** AVX-512 operations take two turns of units of 256 bits, so that they are no faster than
+   * AVX2's. Known of AMD's processors; false where unknown. */
   bool double_pumped_avx512;
 } evr_cpu_info;
 

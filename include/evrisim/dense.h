@@ -1,7 +1,7 @@
 /** @file dense.h  Fully connected layer, forward.
  *
  *  x: batch x in_features; y: batch x out_features; bias: out_features or NULL.
- *      acc = +0;  for i < in_features:  acc = fma(x[i], w[i, o], acc);  y[o] = activation(acc + bias)
+ *      acc = +0;  for i < in_features: acc = fma(x[i], w[i, o], acc);  y[o] = f(acc + bias)
  */
 #ifndef EVRISIM_DENSE_H
 #define EVRISIM_DENSE_H

@@ -36,9 +36,8 @@ typedef struct evr_region {
   int64_t pixels, runs;
   const evr_run *run;
   const float **pointers; /* of run r and pixel m: [r * pointer_step + m] */
-  int64_t
-      pointer_step; /* 0 where all runs share them: every tap is inside the image, or the copy */
-  const int64_t *places; /* each pixel's first output, from the image's first pixel */
+  int64_t pointer_step;   /* 0 where all runs share them: no tap is outside image or copy */
+  const int64_t *places;  /* each pixel's first output, from the image's first pixel */
 } evr_region;
 
 typedef struct evr_band {

@@ -1,7 +1,9 @@
 /* Depthwise convolution: each output channel has one input channel, oc / multiplier. There are
- * three ways, each with its own source; depthwise.tmpl.c chooses between them: nhwc    channels in
- * the lanes nchw    output columns of a plane in the lanes blocks  NCHW with small planes:
- * transposed, then as nhwc, whose packed weights it takes */
+ * three ways, each with its own source; depthwise.tmpl.c chooses between them:
+ *
+ *   nhwc    channels in the lanes
+ *   nchw    output columns of a plane in the lanes
+ *   blocks  NCHW with small planes: transposed, then as nhwc, whose packed weights it takes */
 #ifndef EVR_CONV_DEPTHWISE_H
 #define EVR_CONV_DEPTHWISE_H
 

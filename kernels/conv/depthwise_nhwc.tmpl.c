@@ -16,9 +16,7 @@
 #define LEAST_BLOCK_UNITS 2
 #define MOST_BLOCK_BYTES 1024
 #define MOST_ROWS 64
-#ifndef LEAST_CROWDING
 #define LEAST_CROWDING 1.0
-#endif
 
 typedef struct cut {
   const evr_depthwise_kind *kind;
@@ -166,8 +164,8 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
   return cut_bytes(&c);
 }
 
-/* Where a vector of channels starts. The last one is moved back to end with the last channel: it and
- * the one before are always of one block, whose task is alone in writing both. */
+/* Where a vector of channels starts. The last one is moved back to end with the last channel: it
+ * and the one before are always of one block, whose task is alone in writing both. */
 _Static_assert(LEAST_BLOCK_UNITS >= 2,
                "the last block must not be a vector that overlaps another block");
 static int64_t vector_start(const evr_conv2d_problem *p, int64_t vector) {

@@ -1,11 +1,11 @@
 /* The register tile of depthwise convolution, NCHW: R output rows of one plane by one vector of
  * output columns, for each vector of the row in turn.
  *
- * The input is a padded copy of the plane in phases: for stride S, phase (i, j) holds rows i, i +
- * S,
- * ... and of these columns j, j + S, ..., so that every tap reads neighbouring columns. A vector
- * loaded for one row of the input meets all output rows that it belongs to. Rows are visited from
- * the top, so each sum still takes its taps in the canonical order. */
+ * The input is a padded copy of the plane in phases: for stride S, phase (i, j) holds every S-th
+ * row from row i on, and of these every S-th column from column j on, so that every tap reads
+ * neighbouring columns. A vector loaded for one row of the input meets all output rows that it
+ * belongs to. Rows are visited from the top, so each sum still takes its taps in the canonical
+ * order. */
 #ifndef EVR_CONV_DEPTHWISE_PLANE_H
 #define EVR_CONV_DEPTHWISE_PLANE_H
 

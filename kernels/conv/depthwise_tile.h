@@ -260,18 +260,16 @@ EVR_INLINE void evr_depthwise_run_together(const evr_depthwise_work *work, const
   EVR_DEPTHWISE_FUNCTION(name##_narrow_pointers, EVR_DEPTHWISE_NARROW, k, s, true) \
   EVR_DEPTHWISE_FUNCTION(name##_wide_rows, EVR_DEPTHWISE_WIDE, k, s, false)        \
   EVR_DEPTHWISE_FUNCTION(name##_wide_pointers, EVR_DEPTHWISE_WIDE, k, s, true)
-#define EVR_DEPTHWISE_TOGETHER_FUNCTION(name, t, k, s, rest) \
-  static void name(const evr_depthwise_work *work) {         \
-    if (EVR_DEPTHWISE_SUMS_WAIT)                             \
-      evr_depthwise_run_in_turn(work, t, k, s);              \
-    else                                                     \
-      evr_depthwise_run_together(work, t, k, s);             \
+#define EVR_DEPTHWISE_TOGETHER_FUNCTION(name, t, k, s) \
+  static void name(const evr_depthwise_work *work) {   \
+    if (EVR_DEPTHWISE_SUMS_WAIT)                       \
+      evr_depthwise_run_in_turn(work, t, k, s);        \
+    else                                               \
+      evr_depthwise_run_together(work, t, k, s);       \
   }
 #define EVR_DEPTHWISE_TOGETHER_FUNCTIONS(name, k, s)                                  \
-  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_narrow_together, EVR_DEPTHWISE_NARROW, k, s, \
-                                  name##_narrow_pointers)                             \
-  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_wide_together, EVR_DEPTHWISE_WIDE, k, s,     \
-                                  name##_wide_pointers)
+  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_narrow_together, EVR_DEPTHWISE_NARROW, k, s) \
+  EVR_DEPTHWISE_TOGETHER_FUNCTION(name##_wide_together, EVR_DEPTHWISE_WIDE, k, s)
 #define EVR_DEPTHWISE_TILES(name) \
   {name##_narrow_rows, name##_narrow_pointers}, { name##_wide_rows, name##_wide_pointers }
 

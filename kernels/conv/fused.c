@@ -121,18 +121,33 @@ static void init_condense(const evr_fused *f, int64_t begin, int64_t end,
   band->x_plane = f->map_plane;
 }
 
-/* Most scratch of the convolution of a band. A smaller band may want more of it. */
+/* Rows of the convolution that band i of a chunk computes. */
+static int64_t band_height(const evr_fused *f, int64_t begin, int64_t end, int64_t i) {
+  const int64_t row = begin + i * f->band_rows;
+  const span under = rows_under(f, row, evr_min(row + f->band_rows, end));
+  const int64_t have = i == 0 ? 0 : rows_under(f, row - f->band_rows, row).end;
+  return under.end - evr_max(under.begin, have);
+}
+
+/* Most scratch of the convolution of a band: a smaller band may want more than a larger one. From
+ * the second band of a chunk on all are of one height, but for the last one, and those whose
+ * windows reach into the padding below. */
 static size_t find_scratch(const evr_fused *f) {
   if (f->filter->workspace_size == NULL) return 0;
+  const evr_pool2d_window *w = &f->pool->desc.window;
+  const int64_t inner = f->conv->sizes.conv_height + w->pad_top - f->extent;
+  const int64_t padded = inner < 0 ? 0 : inner / w->stride_height + 1; /* the first such row */
   size_t most = 0;
   int64_t done[2] = {0, 0}; /* heights that come in turn */
   for (int64_t chunk = 0; chunk < f->chunks; chunk++) {
-    const int64_t end = evr_min((chunk + 1) * f->chunk_rows, f->pool->sizes.out_height);
-    int64_t have = 0;
-    for (int64_t row = chunk * f->chunk_rows; row < end; row += f->band_rows) {
-      const span under = rows_under(f, row, evr_min(row + f->band_rows, end));
-      const int64_t height = under.end - evr_max(under.begin, have);
-      have = under.end;
+    const int64_t begin = chunk * f->chunk_rows;
+    const int64_t end = evr_min(begin + f->chunk_rows, f->pool->sizes.out_height);
+    const int64_t last = evr_ceil_div(end - begin, f->band_rows) - 1;
+    const int64_t edge = (padded - begin) / f->band_rows;
+    const int64_t bands[] = {0, 1, edge, edge + 1, last - 1, last};
+    for (size_t b = 0; b < sizeof bands / sizeof *bands; b++) {
+      if (bands[b] < 0 || bands[b] > last) continue;
+      const int64_t height = band_height(f, begin, end, bands[b]);
       if (height == 0 || height == done[0] || height == done[1]) continue;
       done[1] = done[0];
       done[0] = height;

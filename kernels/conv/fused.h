@@ -1,5 +1,6 @@
-/* Filter, detect, condense in one pass: the convolution's output is never there as a whole, only in
- * bands of rows that stay in the second level cache and are pooled as soon as they are done.
+/* Filter, detect, condense in one pass: a convolution's output that does not fit the second level
+ * cache is never there as a whole, only in bands of rows that fit and are pooled as soon as they
+ * are done.
  *
  * An image's pooled rows are cut into chunks, and those into bands. From band to band a chunk keeps
  * the rows of the convolution that the windows of both lie over; only where chunks meet are such

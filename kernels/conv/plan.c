@@ -101,7 +101,7 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   } else if (kernel->workspace_size != NULL) {
     scratch = evr_size_lines(kernel->workspace_size(&t.conv));
   }
-  if (evr_size_sum(evr_size_sum(packed, scratch), 3 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
+  if (evr_size_sum(evr_size_sum(packed, scratch), 2 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
   evr_conv2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);

@@ -1,7 +1,8 @@
 /* What the parts of Winograd's convolution share. For templates.
  *
  * The output of all images is cut into tiles of out by out pixels, counted through images, rows and
- * columns. Tiles of a band (problem.h) are those of the whole, so that its bits are too. A task takes a block of tiles and a stretch of output channels:
+ * columns. Tiles of a band (problem.h) are those of the whole, so that its bits are too. A task
+ * takes a block of tiles and a stretch of output channels:
  *
  *   1. transforms the patches of its tiles:     V[point][tile][input channel]
  *   2. multiplies at each point:                M[point][tile][channel] = V[point] U[point]

@@ -23,7 +23,8 @@ EVR_INLINE int64_t evr_winograd_piece(const int out, const evr_winograd_part *t,
   return evr_min(evr_min(in_row, t->tiles - i), EVR_WINOGRAD_PIECE / out);
 }
 
-/* count pixels of some channels' planes, side by side, into to[pixel][lane]; writes whole blocks. */
+/* count pixels of some channels' planes, side by side, into to[pixel][lane]; writes whole
+ * blocks. */
 EVR_INLINE void evr_winograd_turn_row(const float *from, int64_t plane, int64_t lanes,
                                       int64_t count, float *to) {
   for (int64_t i = 0; i < count; i += EVR_LANES) {

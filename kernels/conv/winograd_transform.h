@@ -1,6 +1,6 @@
-/* The transforms of Winograd's convolution F(m x m, 3x3): y = A^T [(G w G^T) . (B^T d B)] A, where d
- * is a patch of m + 2 by m + 2 inputs and y the m by m outputs of its windows. (Lavin and Gray, Fast
- * Algorithms for Convolutional Neural Networks, 2016, section 4.)
+/* The transforms of Winograd's convolution F(m x m, 3x3): y = A^T [(G w G^T) . (B^T d B)] A, where
+ * d is a patch of m + 2 by m + 2 inputs and y the m by m outputs of its windows. (Lavin and Gray,
+ * Fast Algorithms for Convolutional Neural Networks, 2016, section 4.)
  *
  * They stand for products of polynomials at m + 1 points and infinity. With M(x) the product of all
  * (x - p), point p has the row of coefficients of M(x) / (x - p) in B^T, of 1, p, p^2 over

@@ -18,8 +18,8 @@ evr_status evr_check_layout(const char *name, evr_layout layout);
 evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode);
 evr_status evr_check_activation(const char *name, const evr_activation *activation);
 
-/* The product of four positive sizes, which has to be at most EVR_MOST_FLOATS. what is the tensor, at
- * the start of a sentence. */
+/* The product of four positive sizes, which has to be at most EVR_MOST_FLOATS. what is the tensor,
+ * at the start of a sentence. */
 evr_status evr_check_count(const char *what, int64_t a, int64_t b, int64_t c, int64_t d,
                            int64_t *count);
 

@@ -32,8 +32,8 @@ void evr_problem_init(evr_problem *problem, const evr_settings *settings, double
 /* Whether name is the variant's name or its family. */
 bool evr_variant_is_called(const evr_variant *variant, const char *name);
 
-/* Most bytes of packed weights and workspace together that a variant may ask for: it is refused where
- * it wants more. Small enough to add a feature map and slack for alignment. */
+/* Most bytes of packed weights and workspace together that a variant may ask for: it is refused
+ * where it wants more. Small enough to add bands of a feature map and slack for alignment. */
 #define EVR_MOST_MEMORY ((size_t)PTRDIFF_MAX / 2)
 
 /* The forced variant; or the one that settings.choices names; or with EVR_MEASURE the fastest; or

@@ -10,8 +10,8 @@ typedef struct evr_plan_head {
   evr_allocator allocator; /* that the plan is from */
 } evr_plan_head;
 
-/* A plan of that many bytes with its head filled in; NULL, with a sentence, where the allocator gives
- * nothing. */
+/* A plan of that many bytes with its head filled in; NULL, with a sentence, where the allocator
+ * gives nothing. */
 void *evr_plan_new(const evr_allocator *allocator, const evr_variant *variant, size_t bytes);
 void evr_plan_free(void *plan); /* NULL is allowed */
 

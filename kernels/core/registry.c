@@ -25,11 +25,13 @@
 #endif
 
 /* One row an instruction set, all with one template. */
+/* clang-format off */
 #define ROWS_SERVING(math, operation, method, kernel)                         \
   AVX512(method "-avx512", operation, EVR_ISA_AVX512, math, &kernel##_avx512) \
   AVX2(method "-avx2", operation, EVR_ISA_AVX2, math, &kernel##_avx2)         \
-  NEON(method "-neon", operation, EVR_ISA_NEON, math, &kernel##_neon){        \
-      method "-scalar", operation, EVR_ISA_SCALAR, math, &kernel##_scalar},
+  NEON(method "-neon", operation, EVR_ISA_NEON, math, &kernel##_neon)         \
+  {method "-scalar", operation, EVR_ISA_SCALAR, math, &kernel##_scalar},
+/* clang-format on */
 #define ROWS(operation, method, kernel) ROWS_SERVING(EVR_SERVES_ALL, operation, method, kernel)
 
 #define REFERENCE(operation, kernel) \
@@ -56,24 +58,28 @@ extern const evr_kernel evr_activation_reference_kernel;
 DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
 
+/* clang-format off */
 static const evr_variant registry[] = {
-    PLANTED_FAULTS ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
-        ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
-            ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)
-                ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd2", evr_conv2d_winograd2)
-                    ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm) REFERENCE(
-                        EVR_OP_CONV2D, evr_conv2d_reference)
-                        ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct) REFERENCE(
-                            EVR_OP_POOL2D, evr_pool2d_reference){
-                            "copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
+    PLANTED_FAULTS
+    ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
+    ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
+    ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)
+    ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd2", evr_conv2d_winograd2)
+    ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)
+    REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
+    ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct)
+    REFERENCE(EVR_OP_POOL2D, evr_pool2d_reference)
+    {"copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
     REFERENCE(EVR_OP_PAD2D, evr_pad2d_reference)
-        ROWS(EVR_OP_ACTIVATION, "direct", evr_activation_direct)
-            REFERENCE(EVR_OP_ACTIVATION, evr_activation_reference_kernel)
-                ROWS(EVR_OP_SOFTMAX, "direct", evr_softmax_direct)
-                    REFERENCE(EVR_OP_SOFTMAX, evr_softmax_reference)
-                        ROWS(EVR_OP_DENSE, "direct", evr_dense_direct)
-                            ROWS(EVR_OP_DENSE, "gemm", evr_dense_gemm)
-                                REFERENCE(EVR_OP_DENSE, evr_dense_reference)};
+    ROWS(EVR_OP_ACTIVATION, "direct", evr_activation_direct)
+    REFERENCE(EVR_OP_ACTIVATION, evr_activation_reference_kernel)
+    ROWS(EVR_OP_SOFTMAX, "direct", evr_softmax_direct)
+    REFERENCE(EVR_OP_SOFTMAX, evr_softmax_reference)
+    ROWS(EVR_OP_DENSE, "direct", evr_dense_direct)
+    ROWS(EVR_OP_DENSE, "gemm", evr_dense_gemm)
+    REFERENCE(EVR_OP_DENSE, evr_dense_reference)
+};
+/* clang-format on */
 
 const evr_variant *evr_registry(size_t *count) {
   *count = sizeof registry / sizeof registry[0];

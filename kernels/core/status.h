@@ -5,7 +5,7 @@
 #include "evrisim/status.h"
 
 /* Records the sentence for this thread and returns status, so that a check reads
- *   return evr_fail(EVR_INVALID_ARGUMENT, "desc.batch is %" PRId64 "; it must be at least 1", n); */
+ *   return evr_fail(EVR_INVALID_ARGUMENT, "desc.batch is %" PRId64 "; it must be ...", n); */
 evr_status evr_fail(evr_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

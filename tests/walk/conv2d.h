@@ -52,8 +52,8 @@ extern conv2d_buffers conv2d_shared_buffers;
 /* The reference's output for the same inputs, in plain memory; the caller frees it. */
 float *conv2d_expected(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
 
-/* What every way to execute the case must give, bit for bit: the reference's output; or, of a variant
- * that serves EVR_MATH_FAST alone, its own with one thread, once that has been judged
+/* What every way to execute the case must give, bit for bit: the reference's output; or, of a
+ * variant that serves EVR_MATH_FAST alone, its own with one thread, once that has been judged
  * (conv2d_fast.c). The caller frees it. NULL where the variant refuses or has failed. */
 float *conv2d_settled(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
 

@@ -174,6 +174,7 @@ static const threaded_shape threaded_shapes[] = {
     /* Several blocks of channels, the last vector of which overlaps the one before. */
     {1, 261, 261, 31, 29, 261, 3, EVR_NHWC, EVR_HWIO},
     {1, 261, 261, 29, 31, 261, 3, EVR_NCHW, EVR_HWIO},
+    {1, 1024, 1024, 17, 15, 1024, 3, EVR_NHWC, EVR_HWIO},
 };
 
 static conv2d_case threaded_case(const threaded_shape *s) {

@@ -1,5 +1,6 @@
-/* What is demanded of variants of convolution that serve EVR_MATH_FAST alone: closeness to the oracle
- * instead of the reference's bits, and beyond that the same bits in every way of executing. */
+/* What is demanded of variants of convolution that serve EVR_MATH_FAST alone: closeness to the
+ * oracle instead of the reference's bits, and beyond that the same bits in every way of
+ * executing. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ static double output_size(const conv2d_case *c, const double *exact, const doubl
 }
 
 /* At what size of the terms rounding to subnormals shows: the sums of one point may each be off by
- * half of 2^-149 a step, and an output adds up at most 74 times as much (the squared sum of a row of
- * the last transform). */
+ * half of 2^-149 a step, and an output adds up at most 74 times as much (the squared sum of a row
+ * of the last transform). */
 static double underflow(const conv2d_case *c, int64_t count) {
   return sqrt((double)count) * 74.0 * (double)c->desc.in_channels * 0x1p-149;
 }

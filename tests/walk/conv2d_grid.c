@@ -221,8 +221,8 @@ static void shapes(grid *g) {
   }
 }
 
-/* Windows of 3x3 that move by 1, which may be computed in square tiles of outputs: every place where
- * a tile meets an edge, with a batch whose tiles run together. */
+/* Windows of 3x3 that move by 1, which may be computed in square tiles of outputs: every place
+ * where a tile meets an edge, with a batch whose tiles run together. */
 static void squares(grid *g) {
   static const int64_t heights[] = {1, 2, 4, 5, 6, 9}, widths[] = {1, 3, 4, 6, 7, 18, 29, 61};
   static const int64_t pads[][4] = {{1, 1, 1, 1}, {2, 0, 2, 1}, {0, 4, 3, 5}, {0, 0, 0, 0}};
@@ -242,6 +242,27 @@ static void squares(grid *g) {
       }
 }
 
+/* Pixels whose channels are a power of two apart meet in few sets of the first cache; kernels have
+ * ways of their own for these. */
+static void crowded_channels(grid *g) {
+  static const struct {
+    int64_t channels, kernel, stride;
+  } shapes[] = {{512, 3, 1}, {1024, 3, 1}, {256, 3, 2}, {1024, 3, 2}, {512, 5, 1}, {1024, 7, 1}};
+  static const int64_t widths[] = {4, 7, 15};
+  for (int i = 0; i < COUNT(shapes); i++)
+    for (int w = 0; w < COUNT(widths); w++) {
+      const int64_t channels = shapes[i].channels, kernel = shapes[i].kernel;
+      conv2d_case c = plain_case(channels, 5, widths[w], channels, kernel);
+      c.desc.groups = channels;
+      c.desc.stride_height = c.desc.stride_width = shapes[i].stride;
+      set_pads(&c.desc, kernel / 2, kernel / 2, kernel / 2, kernel / 2);
+      c.bias = w > 0;
+      c.residual = w == 1;
+      c.desc.activation.kind = w == 1 ? EVR_RELU : w == 2 ? EVR_GELU_TANH : EVR_IDENTITY;
+      visit_layouts(g, c);
+    }
+}
+
 void conv2d_grid(walk *w, conv2d_visit *visit) {
   grid g = {w, visit, 0};
   tails(&g);
@@ -253,6 +274,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   epilogues(&g);
   shapes(&g);
   squares(&g);
+  crowded_channels(&g);
 }
 
 static int64_t usually_one(test_random *r, int64_t most) {

@@ -49,8 +49,8 @@ static void against_reference(walk *w, const evr_softmax_desc *d, test_values va
 /* How often u = 2^-24 enters the relative error of one output, e[c] / sum(e):
  * - x - max is rounded once: the error u (max - x) of the exponent is one of that size of e[c];
  * - e^x is within one ulp (docs/numbers.md), which is at most 2 u;
- * - the sum has both errors of every e[k], each weighted with its share of the sum: 2 u, and u times
- *   the mean of max - x under these weights;
+ * - the sum has both errors of every e[k], each weighted with its share of the sum: 2 u, and u
+ * times the mean of max - x under these weights;
  * - a term goes through at most channels / 16 additions, less one, and the 4 of the tree;
  * - and the quotient is rounded.
  * Terms of higher order are in the denominator, as in every gamma_n. An e[c] that is subnormal is
