@@ -1,6 +1,8 @@
 // evrisim-bench: times every variant of the layers of a suite, or the library's choice against
 // other libraries. docs/benchmarking.md tells how to read what it prints.
 #include <unistd.h>
+#include <algorithm>
+#include <array>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -46,11 +48,22 @@ class StatusLine {
   const bool terminal_ = isatty(STDERR_FILENO) != 0;
 };
 
+// One of these names. CLI11's own transformer takes the numbers behind them as well, and says what
+// is wrong in terms of both.
 template <typename Value>
-CLI::CheckedTransformer choice(std::map<std::string, Value> values) {
-  CLI::CheckedTransformer transformer(std::move(values), CLI::ignore_case);
-  transformer.description("");
-  return transformer;
+CLI::Validator choice(std::map<std::string, Value> values) {
+  return CLI::Validator(
+      [values](std::string &text) {
+        const auto found = values.find(CLI::detail::to_lower(text));
+        if (found != values.end()) {
+          text = std::to_string(static_cast<int>(found->second));
+          return std::string();
+        }
+        std::string names;
+        for (const auto &[name, value] : values) names += (names.empty() ? "" : ", ") + name;
+        return "\"" + text + "\" is none of " + names;
+      },
+      "");
 }
 
 void declare(CLI::App &app, Options &o) {
@@ -208,9 +221,34 @@ RunSettings run_settings(const Options &o) {
   return s;
 }
 
+// A name that no operation has: else every layer would be skipped with the same sentence.
+void check_variant_name(const std::string &name) {
+  if (name.empty()) return;
+  evr_conv2d_desc convolution = EVR_CONV2D_DESC_INIT;
+  convolution.in_channels = convolution.in_height = convolution.in_width = 1;
+  convolution.out_channels = convolution.kernel_height = convolution.kernel_width = 1;
+  evr_pool2d_desc pooling = EVR_POOL2D_DESC_INIT; /* activations have no other names */
+  pooling.channels = pooling.in_height = pooling.in_width = 1;
+  pooling.window.kind = EVR_POOL_MAX;
+  std::array<evr_variant_report, 64> list;
+  for (const bool pool : {false, true}) {
+    size_t count = 0;
+    const evr_status status =
+        pool ? evr_pool2d_list_variants(&pooling, nullptr, list.data(), list.size(), &count)
+             : evr_conv2d_list_variants(&convolution, nullptr, list.data(), list.size(), &count);
+    if (status != EVR_OK) throw Complaint(evr_last_error());
+    for (size_t i = 0; i < std::min(count, list.size()); i++) {
+      const std::string known = list[i].name;
+      if (known == name || known.rfind(name + "-", 0) == 0) return;
+    }
+  }
+  throw Complaint("--variant \"" + name + "\" is the name of no variant.");
+}
+
 int run(const Options &o, const std::string &command) {
   if (!o.variant.empty() && o.comparison == Comparison::variants)
     throw Complaint("--variant goes with --compare peers; --compare variants times them all.");
+  check_variant_name(o.variant);
   const std::vector<Suite> suites = read_suites(o);
   try_file(o.json);
   try_file(o.html);
@@ -306,7 +344,13 @@ int main(int argc, char **argv) {
   app.get_formatter()->column_width(24);
   app.set_version_flag("--version", evr_version(), "Print the library's version and leave");
   declare(app, options);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    if (error.get_exit_code() == 0) return app.exit(error); /* help or version was asked for */
+    std::fprintf(stderr, "evrisim-bench: %s (--help lists the options)\n", error.what());
+    return 2;
+  }
   try {
     limit_peers(options.max_isa, argv);
     if (options.list) {

@@ -8,6 +8,7 @@
  *     cut.jpg, half.jpg           which end early, just before the end and in the middle
  *     header.jpg                  which ends before its pixels begin
  *     table.jpg                   with too many codes in a Huffman table
+ *     codes.jpg                   with codes among its pixels that no table has
  *     faded.png, faded-grey.png, faded-palette.png, faded-wide.png   with alpha
  *     linear.png                  whose gamma must be left alone, 16 bits
  */
@@ -117,8 +118,9 @@ static bool make_pictures(const char *directory) {
   /* libpng takes 16 bits as multiplied with alpha, and divides. */
   static const unsigned short faded_wide[2 * 2] = {1000, 65535, 200, 13107};
   static const unsigned short linear[2] = {258, 65534};
-  static buffer upright, stored, inks, table, alpha, grey, palette, wide, gamma;
+  static buffer upright, stored, inks, table, codes, alpha, grey, palette, wide, gamma;
   unsigned char pixels[32 * 24];
+  static unsigned char speckled[128 * 128]; /* large enough for libjpeg-turbo's quick way */
   corner_picture(pixels, 32, 24, false);
   make_jpeg(&upright, pixels, 32, 24, JCS_GRAYSCALE, 1);
   corner_picture(pixels, 24, 32, true);
@@ -137,7 +139,11 @@ static bool make_pictures(const char *directory) {
   for (size_t i = 0; i + 5 < table.size; ++i)
     if (table.bytes[i] == 0xFF && table.bytes[i + 1] == 0xC4)
       table.bytes[i + 5] = table.bytes[i + 6] = 255; /* codes of one bit and of two */
-  return write_file(directory, "table.jpg", table.bytes, table.size, NULL, 0) &&
+  for (size_t i = 0; i < sizeof speckled; ++i) speckled[i] = (unsigned char)(i * i * 7 % 251);
+  make_jpeg(&codes, speckled, 128, 128, JCS_GRAYSCALE, 1);
+  for (size_t i = 0; i < 40; ++i) codes.bytes[codes.size / 2 + i] = i % 2 == 0 ? 0xFF : 0;
+  return write_file(directory, "codes.jpg", codes.bytes, codes.size, NULL, 0) &&
+         write_file(directory, "table.jpg", table.bytes, table.size, NULL, 0) &&
          write_file(directory, "upright.jpg", upright.bytes, upright.size, NULL, 0) &&
          write_file(directory, "inks.jpg", inks.bytes, inks.size, NULL, 0) &&
          write_file(directory, "cut.jpg", upright.bytes, upright.size - 4, NULL, 0) &&

@@ -31,6 +31,7 @@ damaged='is a damaged or unusual JPEG file'
 refused "JPEG cut before its end" 1 "cut.jpg $damaged: Premature end" fdc cut.jpg
 refused "JPEG cut in its pixels" 1 "half.jpg $damaged: Premature end" fdc half.jpg
 refused "JPEG cut before its pixels" 1 "header.jpg $damaged" fdc header.jpg
+refused "JPEG with broken codes" 1 "codes.jpg $damaged" fdc codes.jpg
 refused "broken table" 1 "table.jpg $damaged: Bogus Huffman table" fdc table.jpg
 refused "JPEG without picture" 1 'nothing.jpg is a damaged or unusual JPEG' fdc nothing.jpg
 refused "cut PGM" 1 'cut.pgm ends before its last pixel' fdc cut.pgm

@@ -18,8 +18,8 @@ typedef enum evr_math {
 /** How much a plan may spend on its choice of a variant. */
 typedef enum evr_effort {
   EVR_ESTIMATE = 0, /**< compare estimated costs; nothing is run */
-  EVR_MEASURE = 1   /**< time the promising variants on memory of the plan's own, which takes some
-                         milliseconds; where there is only one method for each instruction set
+  EVR_MEASURE = 1   /**< time the promising variants: at least six runs of each, on tensors of the
+                         plan's own; where there is only one method for each instruction set
                          (pooling, activations, softmax, padding), the same as EVR_ESTIMATE */
 } evr_effort;
 

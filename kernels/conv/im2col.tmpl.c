@@ -233,7 +233,7 @@ static double cost(const void *problem) {
                  : 0.0;
     const double packing = 1.86 * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
-    const double tile = pixels > 1024 ? 27.0 : 8.8;
+    const double tile = b.copies && pixels > 1024 ? 27.0 : 8.8;
     return 84.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
   }
   const bool rows_in_one_piece =
