@@ -328,6 +328,7 @@ int run(const Options &o, const std::string &command) {
     std::cout << "Every result was checked against the reference before it was timed.\n";
   if (!o.json.empty()) std::cout << "Figures: " << o.json << "\n";
   if (!o.html.empty()) std::cout << "Page:    " << o.html << "\n";
+  if (!std::cout.flush()) throw Complaint("standard output cannot be written.");
   return mismatch ? 1 : 0;
 }
 

@@ -118,6 +118,14 @@ class Refusals(unittest.TestCase):
     def test_unwritable(self):
         self.refused('--json', '/nowhere/at/all.json', holds=['/nowhere/at/all.json'])
 
+    @unittest.skipUnless(pathlib.Path('/dev/full').exists(), 'there is no /dev/full')
+    def test_full_output(self):
+        with open('/dev/full', 'w', encoding='utf-8') as full:
+            result = subprocess.run([PROGRAM, '--filter', 'lenet5_c1', '--rounds', '1', '--no-peaks'],
+                                    stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn('standard output', result.stderr)
+
     def test_options(self):
         for arguments in (['--layout', 'chwn'], ['--threads', '0'], ['--math', 'sloppy'],
                           ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense']):

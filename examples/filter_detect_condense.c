@@ -338,5 +338,9 @@ int main(int argc, char **argv) {
   free(w.detected.values);
   free(w.condensed.values);
   free(w.fused.values);
+  if (done && fflush(stdout) != 0) {
+    fprintf(stderr, "filter_detect_condense: standard output cannot be written\n");
+    done = false;
+  }
   return done ? 0 : 1;
 }

@@ -62,5 +62,7 @@ if [ -c /dev/full ]; then
   mkdir full
   ln -s /dev/full full/0-input.png
   cannot "full disk" 'No space left' fdc -o full small.pgm
+  fdc -o out small.pgm >/dev/full 2>complaint && fail "full output: exit status 0"
+  grep -q 'standard output' complaint || fail "full output: \"$(cat complaint)\""
 fi
 finish

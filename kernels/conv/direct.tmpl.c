@@ -330,8 +330,10 @@ static double cost(const void *problem) {
   const int64_t tile_vectors = evr_ceil_div(b.vectors, b.blocks);
   const int64_t tiles = evr_ceil_div(pixels, EVR_TILE_PIXELS(tile_vectors));
   const double kept = evr_band_kept(&b.shape, p);
+  /* The few sums of a single pixel wait between runs as well. */
+  const double waiting = pixels == 1 ? 1.1 : 1.0;
   const double steps =
-      kept * (double)p->depth *
+      waiting * kept * (double)p->depth *
       evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
   const double pointers = (1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
   const double copying =

@@ -8,7 +8,8 @@
 
 /* A problem may be a band of a larger one: sizes.conv_height rows of its output from first_row on.
  * desc and x are those of the whole, y and residual begin with the band. What is packed for the
- * whole serves the band, so it must depend on neither. */
+ * whole serves the band, so it must depend on neither; nor must the size of the workspace depend on
+ * first_row. */
 typedef struct evr_conv2d_problem {
   evr_problem common;
   evr_conv2d_desc desc; /* pool.kind is EVR_POOL_NONE: the plan runs the pooling;
