@@ -19,11 +19,6 @@ typedef struct cut {
   size_t rows_bytes, in_bytes, out_bytes;
 } cut;
 
-static size_t floats_of(int64_t a, int64_t b, int64_t c) {
-  int64_t count;
-  return evr_count_floats(a, b, c, 1, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
-}
-
 static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
@@ -46,8 +41,8 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.in_rows = (c.rows - 1) * d->stride_height + vertical_reach + 1;
 
   /* The last square to be transposed back may reach beyond the last pixel. */
-  c.out_bytes = floats_of(c.rows * width + EVR_LANES, EVR_LANES, 1);
-  c.in_bytes = floats_of(c.in_rows, c.in_columns, EVR_LANES);
+  c.out_bytes = evr_size_floats_of(c.rows * width + EVR_LANES, EVR_LANES, 1, 1);
+  c.in_bytes = evr_size_floats_of(c.in_rows, c.in_columns, EVR_LANES, 1);
   c.rows_bytes = evr_size_product((size_t)c.in_rows, sizeof(float *));
   c.rows_bytes = evr_size_sum(c.rows_bytes, 64 - c.rows_bytes % 64);
   return c;

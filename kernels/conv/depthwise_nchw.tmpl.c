@@ -50,11 +50,6 @@ static axis make_axis(int64_t stride, int64_t kernel, int64_t dilation) {
   return a;
 }
 
-static size_t floats_of(int64_t a, int64_t b, int64_t c, int64_t d) {
-  int64_t count;
-  return evr_count_floats(a, b, c, d, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
-}
-
 /* The tile for this kernel, NULL where there is none or its last vector would waste too many lanes.
  */
 static const evr_plane_kind *plane_kind(const evr_conv2d_desc *d, int64_t width) {
@@ -92,11 +87,12 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.channels = evr_ceil_div(d->in_channels, c.groups);
   c.groups = evr_ceil_div(d->in_channels, c.channels);
 
-  c.in_bytes = evr_size_product(evr_size_sum(floats_of(c.rows + c.vertical.reach, c.pitch, 1, 1),
-                                             PHASE_SLACK * sizeof(float)),
-                                (size_t)phases);
+  c.in_bytes =
+      evr_size_product(evr_size_sum(evr_size_floats_of(c.rows + c.vertical.reach, c.pitch, 1, 1),
+                                    PHASE_SLACK * sizeof(float)),
+                       (size_t)phases);
   c.out_bytes = c.kind != NULL ? 0
-                               : evr_size_sum(floats_of(c.rows, c.pitch, 1, 1),
+                               : evr_size_sum(evr_size_floats_of(c.rows, c.pitch, 1, 1),
                                               EVR_LANES * sizeof(float) + 64);
   c.out_bytes -= c.out_bytes == EVR_SIZE_TOO_LARGE ? 0 : c.out_bytes % 64;
   c.offset_bytes = evr_size_product((size_t)p->depth, sizeof(int64_t));

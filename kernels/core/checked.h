@@ -59,6 +59,12 @@ static inline size_t evr_size_floats(int64_t count) {
   return evr_size_lines(evr_size_product((size_t)count, sizeof(float)));
 }
 
+/* The same for the product of four counts; EVR_SIZE_TOO_LARGE beyond EVR_MOST_FLOATS. */
+static inline size_t evr_size_floats_of(int64_t a, int64_t b, int64_t c, int64_t d) {
+  int64_t count;
+  return evr_count_floats(a, b, c, d, &count) ? evr_size_floats(count) : EVR_SIZE_TOO_LARGE;
+}
+
 static inline int64_t evr_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t evr_max(int64_t a, int64_t b) { return a > b ? a : b; }
 /* a >= 0, b > 0 */
