@@ -242,8 +242,7 @@ static void wrong_coefficient(const void *problem, const void *arguments) {
     for (int64_t oh = 0; oh < p->sizes.conv_height; oh++)
       for (int64_t ow = 0; ow < p->sizes.conv_width; ow += 2)
         for (int64_t oc = 0; oc < d->out_channels; oc++)
-          call->y[evr_offset(d->layout, d->out_channels, p->sizes.conv_height, p->sizes.conv_width,
-                             n, oh, ow, oc)] *= 1.0001f;
+          call->y[evr_output_offset(p, p->y_plane, n, oh, ow, oc)] *= 1.0001f;
 }
 const evr_kernel fault_conv2d_fast_coefficient = {.cost = cost, .forward = wrong_coefficient};
 ADDED_FAULT(fault_conv2d_fast_three_threads,

@@ -80,9 +80,11 @@ static void fault_pad2d_mirrors_the_edge_forward(const void *problem, const void
   const evr_pad2d_call *call = arguments;
   evr_pad2d_reference.forward(problem, arguments);
   const evr_pad2d_desc *d = &p->desc;
-  if (d->mode == EVR_PAD_REFLECT && d->layout == EVR_NCHW && d->pad_left > 0)
-    call->y[d->pad_top * p->sizes.out_width + d->pad_left - 1] =
-        call->y[d->pad_top * p->sizes.out_width + d->pad_left];
+  if (d->mode != EVR_PAD_REFLECT || d->layout != EVR_NCHW || d->pad_left == 0) return;
+  for (int64_t row = 0; row < p->sizes.out_height; row++) {
+    float *edge = call->y + row * p->sizes.out_width + d->pad_left;
+    edge[-1] = edge[0];
+  }
 }
 FAULT(fault_pad2d_mirrors_the_edge)
 
