@@ -83,6 +83,18 @@ typedef struct layer {
   evr_run *run;
 } layer;
 
+/* Few values are known to the compiler not to change under the stores of these, so that they take
+ * several at a time. */
+static int64_t *count_on(int64_t *out, int64_t count, int64_t value, int64_t step) {
+  for (int64_t i = 0; i < count; i++, value += step) out[i] = value;
+  return out + count;
+}
+
+static const float **point_on(const float **out, int64_t count, const float *at, int64_t step) {
+  for (int64_t i = 0; i < count; i++) out[i] = at + i * step;
+  return out + count;
+}
+
 static const float *edge_pixel(const layer *l, const float *row, int64_t column) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
@@ -118,7 +130,11 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
   const int64_t stride = d->stride_width, shift = c->shift;
   const int64_t inside = evr_min(c->inside, end), beyond = evr_min(c->beyond, end);
   for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
-  for (; ow < beyond; ow++) *out++ = row + (ow * stride + shift) * d->in_channels;
+  if (ow < beyond) {
+    const int64_t channels = d->in_channels;
+    out = point_on(out, beyond - ow, row + (ow * stride + shift) * channels, stride * channels);
+    ow = beyond;
+  }
   for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
 }
 
@@ -146,7 +162,9 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   for (int64_t oh = r->top; oh < r->bottom; oh++) {
     int64_t start, end;
     row_span(r, width, oh, &start, &end);
-    for (int64_t ow = start; ow < end; ow++) *l->places++ = (oh * width + ow) * d->out_channels;
+    if (start < end)
+      l->places =
+          count_on(l->places, end - start, (oh * width + start) * d->out_channels, d->out_channels);
   }
   region->pixels = l->places - region->places;
   region->pointer_step = inside ? 0 : region->pixels;
@@ -273,7 +291,7 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
                                               .pointers = l->pointers,
                                               .pointer_step = 0,
                                               .places = l->places};
-  for (int64_t i = 0; i < pixels; i++) l->places[i] = (first + i) * d->out_channels;
+  count_on(l->places, pixels, first * d->out_channels, d->out_channels);
   const int64_t step = d->stride_width * d->in_channels;
   const float **out = l->pointers;
   for (int64_t kh = 0; kh < d->kernel_height; kh++)
@@ -281,8 +299,7 @@ static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int
   int64_t ow = first % width;
   for (int64_t left = pixels; left > 0; ow = 0, rows += d->stride_height * pitch) {
     const int64_t count = evr_min(width - ow, left);
-    for (int64_t i = 0; i < count; i++) out[i] = rows + (ow + i) * step;
-    out += count;
+    out = point_on(out, count, rows + ow * step, step);
     left -= count;
   }
 }
