@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "conv/band_rows.h"
 #include "core/checked.h"
 
 /* Without padding a window row is one run of the image. With padding and below this many channels
@@ -18,6 +19,7 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   const bool whole = d->groups == 1 && d->dilation_width == 1 && d->kernel_width > 1;
   shape->folded = whole && (!is_padded(d) || d->in_channels < FOLD_BELOW);
   shape->copied = shape->folded && is_padded(d);
+  if (shape->copied) evr_band_copy_shape_init(shape, p);
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
 }
@@ -45,11 +47,7 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
   if (shape->copied) {
     const int64_t rows = evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
-    shape->copy_rows =
-        (rows - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1;
-    shape->copy_floats = (d->in_width + d->pad_left + d->pad_right) * d->in_channels;
-    shape->copy_bytes =
-        evr_size_product((size_t)shape->copy_rows, evr_size_floats(shape->copy_floats));
+    shape->copy_bytes = evr_band_copy_bytes(shape, p, rows);
   }
 }
 
@@ -82,18 +80,6 @@ typedef struct layer {
   int64_t *places;
   evr_run *run;
 } layer;
-
-/* Few values are known to the compiler not to change under the stores of these, so that they take
- * several at a time. */
-static int64_t *count_on(int64_t *out, int64_t count, int64_t value, int64_t step) {
-  for (int64_t i = 0; i < count; i++, value += step) out[i] = value;
-  return out + count;
-}
-
-static const float **point_on(const float **out, int64_t count, const float *at, int64_t step) {
-  for (int64_t i = 0; i < count; i++) out[i] = at + i * step;
-  return out + count;
-}
 
 static const float *edge_pixel(const layer *l, const float *row, int64_t column) {
   const evr_conv2d_desc *d = &l->p->desc;
@@ -132,7 +118,7 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
   for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
   if (ow < beyond) {
     const int64_t channels = d->in_channels;
-    out = point_on(out, beyond - ow, row + (ow * stride + shift) * channels, stride * channels);
+    out = evr_point_on(out, beyond - ow, row + (ow * stride + shift) * channels, stride * channels);
     ow = beyond;
   }
   for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
@@ -163,8 +149,8 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
     int64_t start, end;
     row_span(r, width, oh, &start, &end);
     if (start < end)
-      l->places =
-          count_on(l->places, end - start, (oh * width + start) * d->out_channels, d->out_channels);
+      l->places = evr_count_on(l->places, end - start, (oh * width + start) * d->out_channels,
+                               d->out_channels);
   }
   region->pixels = l->places - region->places;
   region->pointer_step = inside ? 0 : region->pixels;
@@ -248,62 +234,6 @@ double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p) {
   return rows / (height * (double)d->kernel_height) * columns / (width * (double)d->kernel_width);
 }
 
-/* Copies the rows that the band's windows touch, with their padding. */
-static void copy_rows(const layer *l, float *copy, int64_t top, int64_t rows) {
-  const evr_conv2d_desc *d = &l->p->desc;
-  const int64_t channels = d->in_channels;
-  const int64_t pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
-  for (int64_t row = 0; row < rows; row++) {
-    float *out = copy + row * pitch;
-    const int64_t ih = evr_source_pixel(top + row, d->in_height, d->pad_mode);
-    if (ih < 0) {
-      memset(out, 0, (size_t)l->shape->copy_floats * sizeof(float));
-      continue;
-    }
-    const float *in = l->x + ih * d->in_width * channels;
-    memcpy(out + d->pad_left * channels, in, (size_t)(d->in_width * channels) * sizeof(float));
-    for (int64_t i = 0; i < d->pad_left + d->pad_right; i++) {
-      const int64_t column = i < d->pad_left ? i : i + d->in_width;
-      const int64_t iw = evr_source_pixel(column - d->pad_left, d->in_width, d->pad_mode);
-      for (int64_t c = 0; c < channels; c++)
-        out[column * channels + c] = iw < 0 ? 0.0f : in[iw * channels + c];
-    }
-  }
-}
-
-static void add_folded(evr_band *band, layer *l, float *copy, int64_t first, int64_t pixels) {
-  const evr_conv2d_desc *d = &l->p->desc;
-  const int64_t width = l->p->sizes.conv_width;
-  const int64_t top = first / width, bottom = (first + pixels - 1) / width + 1;
-  const int64_t in_top = evr_window_top(l->p, top);
-  int64_t pitch = d->in_width * d->in_channels;
-  const float *rows = l->x + in_top * pitch;
-  if (l->shape->copied) {
-    copy_rows(
-        l, copy, in_top,
-        (bottom - top - 1) * d->stride_height + (d->kernel_height - 1) * d->dilation_height + 1);
-    pitch = (int64_t)(evr_size_floats(l->shape->copy_floats) / sizeof(float));
-    rows = copy;
-  }
-  band->regions[band->count++] = (evr_region){.pixels = pixels,
-                                              .runs = d->kernel_height,
-                                              .run = l->run,
-                                              .pointers = l->pointers,
-                                              .pointer_step = 0,
-                                              .places = l->places};
-  count_on(l->places, pixels, first * d->out_channels, d->out_channels);
-  const int64_t step = d->stride_width * d->in_channels;
-  const float **out = l->pointers;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++)
-    l->run[kh] = (evr_run){kh * l->shape->run_length, kh * d->dilation_height * pitch};
-  int64_t ow = first % width;
-  for (int64_t left = pixels; left > 0; ow = 0, rows += d->stride_height * pitch) {
-    const int64_t count = evr_min(width - ow, left);
-    out = point_on(out, count, rows + ow * step, step);
-    left -= count;
-  }
-}
-
 void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
                    const float *x, int64_t image, int64_t group, int64_t first_pixel,
                    int64_t pixels, bool skip, void *scratch) {
@@ -323,7 +253,14 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
   band->count = 0;
   band->skips = false;
   if (shape->folded) {
-    add_folded(band, &l, zeros, first_pixel, pixels);
+    band->regions[band->count++] = (evr_region){.pixels = pixels,
+                                                .runs = d->kernel_height,
+                                                .run = l.run,
+                                                .pointers = l.pointers,
+                                                .pointer_step = 0,
+                                                .places = l.places};
+    evr_count_on(l.places, pixels, first_pixel * d->out_channels, d->out_channels);
+    evr_band_point_rows(shape, p, l.x, first_pixel, pixels, zeros, l.pointers, l.run);
     return;
   }
   memset(zeros, 0, shape->zero_bytes);

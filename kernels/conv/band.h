@@ -18,12 +18,14 @@
 /* The same for every band of a problem. */
 typedef struct evr_band_shape {
   bool folded; /* a run is a window row, else a tap */
-  bool copied; /* of a padded copy */
+  bool copied; /* of a padded copy, at least where windows reach over an edge */
+  bool edges;  /* only there */
   bool rows;   /* bands are whole rows, as leaving out taps needs */
   int64_t runs, run_length;
-  int64_t pixels;      /* most pixels of a band */
-  int64_t copy_rows;   /* padded copy: rows of one band */
-  int64_t copy_floats; /* floats of one of its rows, padding included */
+  int64_t pixels;       /* most pixels of a band */
+  int64_t left, right;  /* edges: output columns before left and from right on are copied */
+  int64_t above, below; /* likewise output rows */
+  int64_t copy_pitch;   /* floats from one row of a copy to the next */
   size_t pointer_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
 } evr_band_shape;
 

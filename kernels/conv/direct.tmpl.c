@@ -7,6 +7,7 @@
 #include "conv/direct.h"
 #include "activation/apply.h"
 #include "conv/band.h"
+#include "conv/band_rows.h"
 #include "conv/direct_tile.h"
 #include "conv/pace.h"
 #include "core/checked.h"
@@ -336,8 +337,7 @@ static double cost(const void *problem) {
       waiting * kept * (double)p->depth *
       evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
   const double pointers = (1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
-  const double copying =
-      b.shape.copied ? 0.08 * (double)p->sizes.x_count / (double)p->desc.batch : 0;
+  const double copying = 0.08 * evr_band_copied(&b.shape, p);
   const double image = 40.0 + pointers + copying + 12.0 * (double)(tiles * b.blocks) + steps;
   return 115.0 + (double)(p->desc.batch * p->desc.groups) * image;
 }

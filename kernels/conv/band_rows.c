@@ -1,0 +1,196 @@
+#include "conv/band_rows.h"
+
+#include <string.h>
+
+#include "core/checked.h"
+
+/* Only the edges of an image are copied that is this many times wider than what is copied of a row
+ * then, and of so many floats; shorter rows take less time as a whole. */
+#define WIDER 4
+#if !defined(LEAST_FLOATS) /* fewer in a build for the tests, so that small cases have edges */
+#define LEAST_FLOATS 128
+#endif
+
+static int64_t extent_of(const evr_conv2d_desc *d) {
+  return (d->kernel_height - 1) * d->dilation_height + 1;
+}
+
+/* Columns of the padded image that windows of the first output columns, or of the last, read. */
+static int64_t left_columns(const evr_band_shape *shape, const evr_conv2d_desc *d) {
+  return shape->left > 0 ? (shape->left - 1) * d->stride_width + d->kernel_width : 0;
+}
+static int64_t right_columns(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const int64_t count = p->sizes.conv_width - shape->right;
+  return count > 0 ? (count - 1) * p->desc.stride_width + p->desc.kernel_width : 0;
+}
+
+/* Outputs of one direction before *inside, and from *beyond on, have windows that reach over an
+ * edge. They are counted from output `first` of the whole image. */
+static void find_edges(int64_t first, int64_t outputs, int64_t size, int64_t extent, int64_t stride,
+                       int64_t pad, int64_t *inside, int64_t *beyond) {
+  const int64_t end = size < extent ? 0 : (size - extent + pad) / stride + 1;
+  *inside = evr_min(evr_max(evr_ceil_div(pad, stride) - first, 0), outputs);
+  *beyond = evr_max(evr_min(end - first, outputs), *inside);
+}
+
+void evr_band_copy_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  find_edges(0, p->sizes.conv_width, d->in_width, d->kernel_width, d->stride_width, d->pad_left,
+             &shape->left, &shape->right);
+  find_edges(p->first_row, p->sizes.conv_height, d->in_height, extent_of(d), d->stride_height,
+             d->pad_top, &shape->above, &shape->below);
+  const int64_t columns = left_columns(shape, d) + right_columns(shape, p);
+  shape->edges =
+      columns <= d->in_width / WIDER && d->in_width >= evr_ceil_div(LEAST_FLOATS, d->in_channels);
+  /* Windows in the image and at its edges share the distance of their rows. */
+  const int64_t width = shape->edges ? d->in_width : d->in_width + d->pad_left + d->pad_right;
+  shape->copy_pitch = width * d->in_channels;
+}
+
+/* Input rows that so many output rows read. */
+static int64_t rows_read(const evr_conv2d_desc *d, int64_t rows) {
+  return rows > 0 ? (rows - 1) * d->stride_height + extent_of(d) : 0;
+}
+
+/* Output rows whose windows reach over the top, and over the bottom only, at most. */
+static int64_t most_above(const evr_conv2d_desc *d) {
+  return evr_ceil_div(d->pad_top, d->stride_height);
+}
+static int64_t most_below(const evr_conv2d_desc *d) {
+  return evr_ceil_div(d->pad_bottom, d->stride_height);
+}
+
+/* Whichever rows of the whole image a problem has, so that its bands can share memory. */
+size_t evr_band_copy_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p, int64_t rows) {
+  const evr_conv2d_desc *d = &p->desc;
+  int64_t copied = rows_read(d, rows);
+  if (shape->edges)
+    copied +=
+        rows_read(d, evr_min(most_above(d), rows)) + rows_read(d, evr_min(most_below(d), rows));
+  const size_t pitch = evr_size_product((size_t)shape->copy_pitch, sizeof(float));
+  return evr_size_lines(evr_size_product((size_t)copied, pitch));
+}
+
+double evr_band_copied(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  if (!shape->copied) return 0.0;
+  if (!shape->edges) return (double)p->sizes.x_count / (double)d->batch;
+  const int64_t over = evr_min(most_above(d) + most_below(d), p->sizes.conv_height);
+  return (double)d->in_channels *
+         ((double)d->in_height * (double)(left_columns(shape, d) + right_columns(shape, p)) +
+          (double)rows_read(d, over) * (double)d->in_width);
+}
+
+static float *copy_pixel(const evr_conv2d_desc *d, const float *row, int64_t column, float *out) {
+  const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
+  for (int64_t c = 0; c < d->in_channels; c++)
+    out[c] = iw < 0 ? 0.0f : row[iw * d->in_channels + c];
+  return out + d->in_channels;
+}
+
+/* Columns [first, end) of one row of the padded image. */
+static void copy_columns(const evr_conv2d_desc *d, const float *x, int64_t row, int64_t first,
+                         int64_t end, float *out) {
+  const int64_t ih = evr_source_pixel(row, d->in_height, d->pad_mode);
+  if (ih < 0) {
+    memset(out, 0, (size_t)((end - first) * d->in_channels) * sizeof(float));
+    return;
+  }
+  const float *in = x + ih * d->in_width * d->in_channels;
+  int64_t column = first;
+  for (; column < evr_min(end, 0); column++) out = copy_pixel(d, in, column, out);
+  const int64_t inside = (evr_min(end, d->in_width) - column) * d->in_channels;
+  if (inside > 0) {
+    memcpy(out, in + column * d->in_channels, (size_t)inside * sizeof(float));
+    out += inside;
+    column = evr_min(end, d->in_width);
+  }
+  for (; column < end; column++) out = copy_pixel(d, in, column, out);
+}
+
+/* Columns [first, end) of all input rows that output rows [top, bottom) read. Returns where the
+ * next row goes. */
+static float *copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
+                        int64_t top, int64_t bottom, int64_t first, int64_t end, float *out) {
+  const int64_t rows = rows_read(&p->desc, bottom - top);
+  if (end > first)
+    for (int64_t row = 0; row < rows; row++)
+      copy_columns(&p->desc, x, evr_window_top(p, top) + row, first, end,
+                   out + row * shape->copy_pitch);
+  return out + rows * shape->copy_pitch;
+}
+
+/* The window of output column 0 in each output row of a band begins at
+ * from + (the window's top - top) * pitch; so for a part of the rows or columns. */
+typedef struct source {
+  const float *from;
+  int64_t top;
+} source;
+
+static const float *source_row(const source *s, const evr_conv2d_problem *p, int64_t pitch,
+                               int64_t oh) {
+  return s->from + (evr_window_top(p, oh) - s->top) * pitch;
+}
+
+void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
+                         int64_t first_pixel, int64_t pixels, float *copy, const float **pointers,
+                         evr_run *run) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = p->sizes.conv_width, channels = d->in_channels;
+  const int64_t top = first_pixel / width, bottom = (first_pixel + pixels - 1) / width + 1;
+  const int64_t pitch = shape->copied ? shape->copy_pitch : d->in_width * channels;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++)
+    run[kh] = (evr_run){kh * shape->run_length, kh * d->dilation_height * pitch};
+
+  /* Before `left` and from `right` on, pixels read the copied edges; between them those of the
+   * rows before `above` and from `below` on read copied rows, and the others the image. */
+  int64_t left = 0, right = width, above = top, below = bottom;
+  source image = {x, 0}, edge = {NULL, 0}, first_rows = {NULL, 0}, last_rows = {NULL, 0};
+  int64_t right_edge = 0; /* floats from the left edge's columns */
+  if (shape->copied && !shape->edges) {
+    image = (source){copy, evr_window_top(p, top)};
+    copy_rows(shape, p, x, top, bottom, -d->pad_left, d->in_width + d->pad_right, copy);
+  } else if (shape->edges) {
+    left = shape->left;
+    right = shape->right;
+    above = evr_max(evr_min(shape->above, bottom), top);
+    below = evr_max(evr_min(shape->below, bottom), above);
+    const int64_t left_end = left_columns(shape, d) - d->pad_left;
+    const int64_t right_first = right * d->stride_width - d->pad_left;
+    right_edge = left_columns(shape, d) * channels;
+    edge = (source){copy, evr_window_top(p, top)};
+    if (left > 0) copy_rows(shape, p, x, top, bottom, -d->pad_left, left_end, copy);
+    float *next = copy_rows(shape, p, x, top, bottom, right_first,
+                            right_first + right_columns(shape, p), copy + right_edge) -
+                  right_edge;
+    first_rows = (source){next, evr_window_top(p, top)};
+    next = copy_rows(shape, p, x, top, above, 0, d->in_width, next);
+    last_rows = (source){next, evr_window_top(p, below)};
+    copy_rows(shape, p, x, below, bottom, 0, d->in_width, next);
+  }
+  /* In the image and its rows column 0 of the padded image is not there. */
+  const int64_t unpadded = shape->copied && !shape->edges ? 0 : d->pad_left * channels;
+  const int64_t step = d->stride_width * channels;
+  int64_t ow = first_pixel - top * width, oh = top;
+  for (int64_t count = pixels; count > 0; oh++, ow = 0) {
+    const int64_t end = evr_min(width, ow + count);
+    count -= end - ow;
+    const source *rows = oh < above ? &first_rows : oh >= below ? &last_rows : &image;
+    if (ow < left) {
+      const int64_t last = evr_min(left, end);
+      pointers =
+          evr_point_on(pointers, last - ow, source_row(&edge, p, pitch, oh) + ow * step, step);
+      ow = last;
+    }
+    if (ow < evr_min(right, end)) {
+      const int64_t last = evr_min(right, end);
+      pointers = evr_point_on(pointers, last - ow,
+                              source_row(rows, p, pitch, oh) + (ow * step - unpadded), step);
+      ow = last;
+    }
+    if (ow < end)
+      pointers =
+          evr_point_on(pointers, end - ow,
+                       source_row(&edge, p, pitch, oh) + right_edge + (ow - right) * step, step);
+  }
+}
