@@ -108,6 +108,21 @@ Json describe(const LayerResult &layer, const Context &context) {
   return result;
 }
 
+Json describe(const Choice &choice, const Context &context) {
+  const bool peers = context.settings.comparison == Comparison::peers;
+  Json worst = Json::array();
+  for (const Worst &w : choice.worst)
+    worst.push_back({{"layer", w.layer->layer.name},
+                     {"chosen", w.layer->ours()->name},
+                     {"fastest", w.other->name},
+                     {"ours_is_faster_by", w.ratio}});
+  return {{"against", peers ? "best peer" : "fastest variant"},
+          {"layers", choice.ratios.size()},
+          {"within_5_percent_of_fastest_on", choice.within(close_enough)},
+          {"at_least_0.9_of_fastest_on", choice.within(tolerable)},
+          {"worst", worst}};
+}
+
 Json describe(const SuiteResult &suite, const Context &context) {
   const Summary summary = summarize(suite, context.machine, context.settings.timing.threads);
   const bool convolutions = suite.suite.operation == Operation::conv2d;
@@ -131,9 +146,13 @@ Json describe(const SuiteResult &suite, const Context &context) {
                        {"our_total_ns_with_repeats", a.ours_ns}});
   for (const LayerResult &layer : suite.layers) layers.push_back(describe(layer, context));
   return {{"name", suite.suite.name},
+          {"note", suite.suite.note},
           {"operation", operation_name(suite.suite.operation)},
           {"all_results_right", !suite.mismatch},
-          {"summary", {{"overall", overall}, {"ours_against", against}}},
+          {"summary",
+           {{"overall", overall},
+            {"ours_against", against},
+            {"choice", describe(summary.choice, context)}}},
           {"layers", layers}};
 }
 

@@ -31,6 +31,7 @@ struct Options {
   int rounds = 7;
   double round_milliseconds = 10;
   uint64_t seed = 1;
+  int random = 0;  // layers to draw; 0 for none
 };
 
 // A line on standard error that says what is going on, rewritten in place; nothing where standard
@@ -70,6 +71,10 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--suite", o.suites,
                  "Suite to run, by name or by the path of a CSV file; may be repeated (short)")
       ->type_name("NAME");
+  app.add_option("--random", o.random,
+                 "A suite of N convolutions that are drawn at random, with the seed of --seed")
+      ->check(CLI::Range(1, 100000))
+      ->type_name("N");
   app.add_option("--compare", o.comparison,
                  "variants: every variant of every layer; peers: the variant that the library "
                  "chooses, against other libraries (variants)")
@@ -112,7 +117,8 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--round-ms", o.round_milliseconds, "Least length of a round in ms (10)")
       ->check(CLI::Range(0.01, 60000.0))
       ->type_name("MS");
-  app.add_option("--seed", o.seed, "Of the inputs (1)")->type_name("N");
+  app.add_option("--seed", o.seed, "Of the inputs, and of the layers that --random draws (1)")
+      ->type_name("N");
   app.add_flag("--reference", o.reference,
                "Time the reference in as many rounds as the others, however long that takes");
   app.add_flag("--no-verify", o.no_verify, "Do not check results against the reference");
@@ -126,13 +132,22 @@ void declare(CLI::App &app, Options &o) {
                "Geometric means of the table count a layer as often as its network repeats it");
   app.add_option("--json", o.json, "Write everything to this file")->type_name("FILE");
   app.add_option("--html", o.html, "Write one page with charts to this file")->type_name("FILE");
-  app.add_flag("--list", o.list, "List the suites (with --suite: their layers) and the peers");
+  app.add_flag("--list", o.list,
+               "List the suites and the peers; with --suite or --random, their layers");
+}
+
+// The suites that were asked for, in that order, and then the random one.
+std::vector<Suite> named_suites(const Options &o) {
+  std::vector<Suite> suites;
+  for (const std::string &name : o.suites) suites.push_back(read_suite(name));
+  if (o.random > 0) suites.push_back(random_suite(o.random, o.seed));
+  return suites;
 }
 
 void print_list(const Options &o) {
-  if (!o.suites.empty()) {
-    for (const std::string &name : o.suites) {
-      const Suite suite = read_suite(name);
+  const std::vector<Suite> suites = named_suites(o);
+  if (!suites.empty()) {
+    for (const Suite &suite : suites) {
       std::printf("%s: %zu %s layers\n", suite.name.c_str(), suite.layers.size(),
                   operation_name(suite.operation));
       for (const Layer &layer : suite.layers)
@@ -172,9 +187,9 @@ std::vector<Suite> read_suites(const Options &o) {
     throw Complaint("--filter \"" + o.filter + "\" is not a regular expression: " + error.what() +
                     ".");
   }
-  std::vector<Suite> suites;
-  for (const std::string &name : o.suites.empty() ? std::vector<std::string>{"short"} : o.suites) {
-    Suite suite = read_suite(name);
+  std::vector<Suite> suites = named_suites(o);
+  if (suites.empty()) suites.push_back(read_suite("short"));
+  for (Suite &suite : suites) {
     std::vector<Layer> kept;
     for (const Layer &layer : suite.layers) {
       if (std::regex_search(layer.name, filter)) kept.push_back(layer);
@@ -183,7 +198,6 @@ std::vector<Suite> read_suites(const Options &o) {
       throw Complaint("no layer of suite " + suite.name + " matches --filter \"" + o.filter +
                       "\".");
     suite.layers = std::move(kept);
-    suites.push_back(std::move(suite));
   }
   return suites;
 }

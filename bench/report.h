@@ -49,6 +49,9 @@ class Table {
   void peers_summary(const Summary &summary);
   void skips(const SuiteResult &suite);
   void noise(const SuiteResult &suite);
+  void short_variants_layer(const LayerResult &layer);
+  void short_variants_heading();
+  void worst(const Choice &choice);
   std::string paint(const char *code, const std::string &text) const;
   std::string time_text(double nanoseconds) const;
   std::string ratio_cell(double ratio, int width) const;
@@ -59,6 +62,7 @@ class Table {
   const Context &context_;
   std::vector<std::string> columns_;  // of ratios: peers, then our own im2col
   bool convolutions_ = true;
+  bool many_ = false;  // more layers than one wants a chart of, each
   int name_width_ = 14;
 };
 

@@ -1,5 +1,5 @@
-// Suites: lists of layers, read from CSV files. The columns of each kind stand in
-// docs/benchmarking.md.
+// Suites: lists of layers, read from CSV files or drawn at random. The columns of each kind of file
+// stand in docs/benchmarking.md.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,7 @@ struct Layer {
 struct Suite {
   std::string name;
   std::string path;
+  std::string note;  // where its layers come from, if that is not the path
   Operation operation = Operation::conv2d;
   std::vector<Layer> layers;
 };
@@ -34,6 +35,10 @@ struct Suite {
 // Reads a suite by name (a file of bench/suites without its ".csv") or by path (whatever holds a
 // "/" or ends in ".csv"). Throws Complaint, naming file, line and field.
 Suite read_suite(const std::string &name_or_path);
+
+// That many different convolutions, at random: 1 to 512 channels, 1 to 256 pixels a side, kernels
+// of 1 to 7, strides 1 and 2, one in eight depthwise. The same for a seed on every machine.
+Suite random_suite(int layers, uint64_t seed);
 
 // Names of the suites in bench/suites, sorted.
 std::vector<std::string> suite_names();

@@ -43,7 +43,28 @@ Against against(const SuiteResult &suite, const std::string &name,
   return result;
 }
 
+// Beside peers the best of them is what counts, else the fastest of our own.
+Choice judge(const SuiteResult &suite, bool peers) {
+  Choice choice;
+  for (const LayerResult &layer : suite.layers) {
+    const Contender *other = peers ? layer.best_peer() : layer.best_variant();
+    const double ratio = ratio_to_ours(layer, other);
+    if (ratio > 0) choice.worst.push_back({&layer, other, ratio});
+  }
+  std::stable_sort(choice.worst.begin(), choice.worst.end(),
+                   [](const Worst &a, const Worst &b) { return a.ratio < b.ratio; });
+  for (const Worst &layer : choice.worst) choice.ratios.push_back(layer.ratio);
+  if (choice.worst.size() > worst_layers)
+    choice.worst.erase(choice.worst.begin() + worst_layers, choice.worst.end());
+  return choice;
+}
+
 }  // namespace
+
+int Choice::within(double factor) const {
+  return static_cast<int>(std::count_if(ratios.begin(), ratios.end(),
+                                        [&](double ratio) { return ratio * factor >= 1.0; }));
+}
 
 double rate(const LayerResult &layer, const Contender &c) {
   if (!c.timed()) return 0;
@@ -119,6 +140,7 @@ Summary summarize(const SuiteResult &suite, const Machine &machine, int threads)
   if (any_ours && any_variant)
     summary.against.push_back(against(
         suite, "fastest variant", [](const LayerResult &layer) { return layer.best_variant(); }));
+  if (any_ours) summary.choice = judge(suite, any_peer);
   return summary;
 }
 

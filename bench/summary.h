@@ -29,9 +29,31 @@ struct Overall {
   double fraction = 0;  // geometric mean of the fraction of peak, or of copy speed
 };
 
+// A layer on which the library's choice does badly.
+struct Worst {
+  const LayerResult *layer;
+  const Contender *other;  // the best peer, or the fastest variant
+  double ratio;            // its time / our time
+};
+
+// How close the choice comes to the fastest there is (peer or variant, whichever was compared),
+// layer by layer.
+struct Choice {
+  std::vector<double> ratios;  // its time / our time, lowest first
+  std::vector<Worst> worst;    // the lowest of them, at most worst_layers
+
+  // Layers on which the choice takes at most so many times as long as the fastest.
+  int within(double factor) const;
+};
+
+constexpr size_t worst_layers = 10;
+constexpr double close_enough = 1.05;    // of the fastest variant's time: the choice was right
+constexpr double tolerable = 1.0 / 0.9;  // of the best peer's time: below that is a cliff
+
 struct Summary {
   std::vector<Overall> overall;
   std::vector<Against> against;
+  Choice choice;
 };
 
 // Fraction of what the machine can do: of the FMA peak of its level, for a convolution; of the
@@ -45,6 +67,7 @@ double rate(const LayerResult &layer, const Contender &c);
 // Its time over our time on this layer; 0 where one of them has none.
 double ratio_to_ours(const LayerResult &layer, const Contender *other);
 
+// Points into the suite, which must outlive what it gives.
 Summary summarize(const SuiteResult &suite, const Machine &machine, int threads);
 
 }  // namespace evr_bench

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <regex>
 #include <sstream>
 
 #include "report.h"
@@ -34,6 +35,10 @@ constexpr int figures_width =
     1 + variant_width + 1 + time_width + 1 + rate_width + 1 + percent_width;
 constexpr int extra_width = 9;  // lowest time and workspace, where there is room
 
+// Columns of the table of --compare variants where there are many layers, after the layer's name.
+constexpr size_t many_layers = 40;
+constexpr int choice_width = 18, choice_time_width = 8;
+
 std::string fit(const std::string &text, int width) {
   if (width_of(text) <= width) return text;
   // Layers of one network differ at either end of their names, so the middle goes.
@@ -50,6 +55,12 @@ std::string left(const std::string &text, int width) {
 std::string right(const std::string &text, int width) {
   const int gap = width - width_of(text);
   return gap > 0 ? std::string(static_cast<size_t>(gap), ' ') + text : text;
+}
+
+// "N" for each number that stands by itself, and so not for that of a name such as avx512.
+std::string without_figures(const std::string &text) {
+  static const std::regex figure("\\b[0-9]+(x[0-9]+)?\\b");
+  return std::regex_replace(text, figure, "N");
 }
 
 // Lines of at most that width, where words allow it; all but the first are indented twice.
@@ -198,8 +209,13 @@ void Table::begin_suite(const Suite &suite) {
        << " " + std::string(operation_name(suite.operation)) +
               (suite.layers.size() == 1 ? " layer" : " layers")
        << (convolutions_ ? ", each with " + epilogue_name(context_.settings.epilogue) : "") << "\n";
+  if (!suite.note.empty()) out_ << paint(faint, suite.note) << "\n";
   columns_.clear();
-  if (context_.settings.comparison == Comparison::peers) peers_heading(suite);
+  many_ = suite.layers.size() > many_layers;
+  if (context_.settings.comparison == Comparison::peers)
+    peers_heading(suite);
+  else if (many_)
+    short_variants_heading();
   out_.flush();
 }
 
@@ -234,6 +250,8 @@ void Table::peers_heading(const Suite &suite) {
 void Table::layer(const LayerResult &layer) {
   if (context_.settings.comparison == Comparison::peers)
     peers_layer(layer);
+  else if (many_)
+    short_variants_layer(layer);
   else
     variants_layer(layer);
   for (const Contender &c : layer.contenders) {
@@ -307,12 +325,59 @@ void Table::variants_layer(const LayerResult &layer) {
   }
 }
 
+void Table::short_variants_heading() {
+  const int room = style_.width - 2 * (1 + choice_width + choice_time_width) - 6;
+  name_width_ = std::min(room, 30);
+  out_ << paint(faint, left("layer", name_width_) + " " + left("chosen", choice_width) +
+                           right("time", choice_time_width) + " " + left("fastest", choice_width) +
+                           right("time", choice_time_width) + right("ratio", 6))
+       << "\n";
+}
+
+void Table::short_variants_layer(const LayerResult &layer) {
+  const Contender *ours = layer.ours(), *best = layer.best_variant();
+  out_ << left(fit(layer.layer.name, name_width_), name_width_) << " ";
+  if (!ours || !best) {
+    out_ << paint(red, "not timed") << "\n";
+    return;
+  }
+  const auto figures = [&](const Contender &c) {
+    return left(fit(c.name, choice_width), choice_width) +
+           right(time_text(c.timing.reported_ns), choice_time_width);
+  };
+  const std::string ratio = right(number(ratio_to_ours(layer, best), 2), 6);
+  out_ << figures(*ours) << " "
+       << (best == ours ? left("=", choice_width + choice_time_width) : figures(*best))
+       << (ratio_to_ours(layer, best) * close_enough < 1.0 ? paint(red, ratio) : ratio) << "\n";
+}
+
+// Of a few layers the table above says it all.
+void Table::worst(const Choice &choice) {
+  if (choice.ratios.size() <= worst_layers) return;
+  const bool peers = context_.settings.comparison == Comparison::peers;
+  out_ << paint(bold, "The worst " + std::to_string(choice.worst.size()) + " of " +
+                          std::to_string(choice.ratios.size()) + " layers") +
+              (peers ? ", against the best peer" : ", against the fastest variant")
+       << "\n";
+  for (const Worst &w : choice.worst) {
+    const Contender &ours = *w.layer->ours();
+    std::string line = "  " + right(number(w.ratio, 2), 5) + "x  ";
+    const std::string tail = "  " + left(fit(ours.name, choice_width), choice_width) +
+                             right(time_text(ours.timing.reported_ns), choice_time_width) + "  " +
+                             (w.other == &ours ? "itself" : w.other->name);
+    const int room = style_.width - width_of(line) - 2 * (2 + choice_width) - choice_time_width;
+    line += left(fit(w.layer->layer.name, room), std::min(room, 34)) + tail;
+    out_ << fit(line, style_.width) << "\n";
+  }
+}
+
 void Table::end_suite(const SuiteResult &suite) {
   const Summary summary = summarize(suite, context_.machine, context_.settings.timing.threads);
   if (context_.settings.comparison == Comparison::peers)
     peers_summary(summary);
   else
     variants_summary(suite, summary);
+  worst(summary.choice);
   skips(suite);
   noise(suite);
   out_.flush();
@@ -348,7 +413,8 @@ void Table::peers_summary(const Summary &summary) {
   if (const Against *best = find("best peer"); best && best->layers > 0) {
     out_ << "against the best peer of each layer: "
          << paint(bold, number(context_.weighted ? best->weighted : best->ratio, 2) + "x")
-         << ", no slower on " << best->faster << " of " << best->layers << " layers\n";
+         << ", no slower on " << best->faster << " of " << best->layers << " layers,\n"
+         << "at least 0.9 times as fast on " << summary.choice.within(tolerable) << "\n";
   }
 }
 
@@ -368,17 +434,20 @@ void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
   for (const Against &a : summary.against) {
     if (a.name == "fastest variant")
       out_ << "The variant chosen was the fastest on " << a.faster << " of " << a.layers
-           << " layers;\nit runs at " << percent(context_.weighted ? a.weighted : a.ratio)
+           << " layers,\nwithin 5% of the fastest on " << summary.choice.within(close_enough)
+           << "; it runs at " << percent(context_.weighted ? a.weighted : a.ratio)
            << " of the fastest's speed.\n";
   }
 }
 
 void Table::skips(const SuiteResult &suite) {
-  // Variants that refuse the same layers for the same reason share an entry.
+  // Variants that refuse the same layers for the same reason share an entry, and where there are
+  // many layers, so do reasons that differ in their figures.
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> layers_of, names_of;
   for (const LayerResult &layer : suite.layers) {
     for (const Skip &skip : layer.skipped)
-      layers_of[{skip.reason, skip.contender}].push_back(layer.layer.name);
+      layers_of[{many_ ? without_figures(skip.reason) : skip.reason, skip.contender}].push_back(
+          layer.layer.name);
   }
   if (layers_of.empty()) return;
   for (const auto &[what, layers] : layers_of) {

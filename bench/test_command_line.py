@@ -4,6 +4,8 @@ holds together. test_command_line.py PROGRAM [FAULT]; FAULT is test_fault.c as a
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +13,7 @@ import unittest
 
 FAULT = sys.argv.pop() if len(sys.argv) > 2 else None
 PROGRAM = sys.argv.pop()
+BROWSER = shutil.which('chromium')
 QUICK = ['--rounds', '1', '--round-ms', '0.05', '--no-peaks']
 CONV = ('name,batch,groups,in_c,in_h,in_w,out_c,k_h,k_w,stride_h,stride_w,dil_h,dil_w,'
         'pad_t,pad_b,pad_l,pad_r,repeat')
@@ -128,16 +131,21 @@ class Refusals(unittest.TestCase):
 
     def test_options(self):
         for arguments in (['--layout', 'chwn'], ['--threads', '0'], ['--math', 'sloppy'],
-                          ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense']):
+                          ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense'],
+                          ['--random', '0'], ['--random', 'many']):
             self.refused(*arguments, holds=[])
 
 
 class Runs(unittest.TestCase):
-    def results(self, *arguments):
+    def results(self, *arguments, shows=(), draws=()):
+        """The JSON of a run that goes well, prints all that shows holds, and whose page, where
+        there is a browser, holds what draws does."""
         with tempfile.TemporaryDirectory() as folder:
             data, page = pathlib.Path(folder) / 'r.json', pathlib.Path(folder) / 'r.html'
             result = run(*arguments, *QUICK, '--json', str(data), '--html', str(page))
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            for part in shows:
+                self.assertIn(part, result.stdout)
             for line in result.stdout.splitlines():
                 if folder not in line:
                     self.assertLessEqual(len(line), 80, line)
@@ -145,6 +153,14 @@ class Runs(unittest.TestCase):
             self.assertEqual(text.count('</script>'), 2)
             self.assertNotIn('EVRISIM_BENCH_RESULTS', text)
             self.assertNotRegex(text, 'src=|href=|@import|url\\(')
+            if draws and BROWSER:
+                drawn = subprocess.run([BROWSER, '--headless', '--no-sandbox', '--disable-gpu',
+                                        f'--user-data-dir={folder}/browser', '--dump-dom',
+                                        page.as_uri()], capture_output=True, text=True, check=True,
+                                       timeout=60)
+                seen = drawn.stdout.split('<script', 1)[0]
+                for part in draws:
+                    self.assertTrue(part in seen, f'the page lacks "{part}"')
             return json.loads(data.read_text(encoding='utf-8'))
 
     def check_layers(self, results, least):
@@ -213,6 +229,83 @@ class Runs(unittest.TestCase):
                                        '--filter', '64x56x56|small'), least=2)
         self.check_layers(self.results('--suite', 'activations', '--math', 'exact',
                                        '--filter', 'small'), least=2)
+
+    def check_choice(self, suite, other):
+        """That the suite's summary of the choice says what its layers do."""
+        choice = suite['summary']['choice']
+        ratios = {}
+        for layer in suite['layers']:
+            timed = [c for c in layer['contenders'] if 'reported_ns' in c]
+            times = [c['reported_ns'] for c in timed if c['role'] in other]
+            ours = [c['reported_ns'] for c in timed if c['chosen']]
+            ratios[layer['name']] = min(times) / ours[0]
+        worst = sorted(ratios.values())[:10]
+        self.assertEqual(choice['layers'], len(ratios))
+        self.assertEqual(choice['within_5_percent_of_fastest_on'],
+                         sum(r * 1.05 >= 1 for r in ratios.values()))
+        self.assertEqual(choice['at_least_0.9_of_fastest_on'],
+                         sum(r / 0.9 >= 1 for r in ratios.values()))
+        self.assertEqual(len(choice['worst']), len(worst))
+        for entry, ratio in zip(choice['worst'], worst):
+            self.assertAlmostEqual(entry['ours_is_faster_by'], ratio, places=9)
+            self.assertAlmostEqual(ratios[entry['layer']], ratio, places=9)
+        return choice
+
+    def test_random_variants(self):
+        # Small layers of a large sample, so that it is many of them and still takes little time.
+        results = self.results(
+            '--random', '300', '--seed', '5', '--filter', '^[0-9]{1,2}x[0-9]{1,2}x[0-9]_',
+            '--layout', 'nchw', '--math', 'exact',
+            shows=['chosen', 'drawn with seed 5', 'within 5% of the fastest on', 'The worst 10 of'],
+            draws=['How the choice does', 'Speed on the worst 40 layers', 'How to read this'])
+        self.check_layers(results, least=2)
+        suite = results['suites'][0]
+        self.assertGreater(len(suite['layers']), 60)  # above which a page draws only the worst
+        choice = self.check_choice(suite, other=('ours', 'variant'))
+        self.assertEqual(choice['against'], 'fastest variant')
+        for entry in choice['worst']:
+            self.assertLessEqual(entry['ours_is_faster_by'], 1)
+
+    def test_random_peers(self):
+        results = self.results('--random', '12', '--compare', 'peers', shows=['1 GFLOP drawn again'],
+                               draws=['How the choice does', 'How to read this'])
+        self.check_layers(results, least=1)
+        if any('best_peer' in layer for layer in results['suites'][0]['layers']):
+            choice = self.check_choice(results['suites'][0], other=('peer',))
+            self.assertEqual(choice['against'], 'best peer')
+
+    def test_worst_of_few(self):
+        # The table of a few layers says it all; the data have it always.
+        results = self.results('--filter', 'lenet|depth')
+        self.check_choice(results['suites'][0], other=('ours', 'variant'))
+        self.assertNotIn('The worst', run('--filter', 'lenet', *QUICK).stdout)
+
+    def test_random_shapes(self):
+        def shapes(*arguments):
+            return run('--list', *arguments).stdout.splitlines()[1:]
+        many = shapes('--random', '400', '--seed', '9')
+        self.assertEqual(len(set(many)), 400)
+        self.assertEqual(many[:50], shapes('--random', '50', '--seed', '9'))
+        self.assertNotEqual(many[:50], shapes('--random', '50', '--seed', '10'))
+        largest = [0] * 7
+        for line in many:
+            name, shape = line.split(None, 1)
+            parts = re.fullmatch(r'(\d+)x(\d+)x(\d+)_(dw|\d+)k(\d)s(\d)p(\d)', name)
+            self.assertTrue(parts, name)
+            depth, height, width, out, kernel, stride, pad = parts.groups()
+            out = depth if out == 'dw' else out
+            rows, columns = ((int(size) + 2 * int(pad) - int(kernel)) // int(stride) + 1
+                             for size in (height, width))
+            self.assertTrue(shape.startswith(
+                f'{depth}x{height}x{width} -> {out}x{rows}x{columns}, {kernel}x{kernel}'), line)
+            flop = 2 * rows * columns * int(out) * int(kernel) ** 2 * (
+                1 if 'depthwise' in shape else int(depth))
+            self.assertLessEqual(flop, 1e9, line)
+            values = map(int, (depth, height, width, out, kernel, stride, pad))
+            largest = list(map(max, largest, values))
+        for found, (least, most) in zip(largest, [(400, 512), (200, 256), (200, 256), (400, 512),
+                                                  (7, 7), (2, 2), (3, 3)]):
+            self.assertTrue(least <= found <= most, largest)
 
     def test_peaks(self):
         with tempfile.TemporaryDirectory() as folder:
