@@ -61,7 +61,8 @@ static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *o
                           evr_settings *settings) {
   EVR_TRY(init_trio(t, desc));
   EVR_TRY(evr_settings_get(options, settings));
-  evr_problem_init(&t->conv.common, settings, 2.0 * t->conv.multiplies);
+  evr_problem_init(&t->conv.common, settings, 0.0);
+  evr_problem_take_threads(EVR_OP_CONV2D, settings, &t->conv.common);
   if (t->pooled) evr_problem_init(&t->pool.common, settings, t->pool.work);
   return EVR_OK;
 }

@@ -15,6 +15,7 @@
 /* Starting threads costs about as much as this much arithmetic on one: less is done serially. */
 #if !defined(WORK_WORTH_A_THREAD) /* less in a build for the tests, so that small cases are cut */
 #define WORK_WORTH_A_THREAD 1.0e6
+#define TIME_WORTH_A_THREAD 4.0e3 /* nanoseconds */
 #endif
 
 static const evr_plan_options default_options = EVR_PLAN_OPTIONS_INIT;
@@ -68,9 +69,12 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
   return EVR_OK;
 }
 
+static int worth_threads(double worth, const evr_settings *settings) {
+  return worth < 2.0 ? 1 : worth < settings->threads ? (int)worth : settings->threads;
+}
+
 void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work) {
-  const double worth = work / WORK_WORTH_A_THREAD;
-  const int threads = worth < 2.0 ? 1 : worth < settings->threads ? (int)worth : settings->threads;
+  const int threads = worth_threads(work / WORK_WORTH_A_THREAD, settings);
   *problem = (evr_problem){settings->math, {settings->pool, threads}};
 }
 
@@ -146,6 +150,18 @@ static const evr_variant *cheapest(evr_operation operation, const evr_settings *
     }
   }
   return best;
+}
+
+void evr_problem_take_threads(evr_operation operation, const evr_settings *settings,
+                              evr_problem *problem) {
+  problem->parallel.threads = 1;
+  const char *forced;
+  char reason[EVR_REASON_SIZE];
+  if (settings->threads == 1 || check_forced(operation, settings, &forced) != EVR_OK) return;
+  const evr_variant *variant = cheapest(operation, settings, problem, forced, reason);
+  if (variant == NULL) return; /* which the choice then refuses */
+  problem->parallel.threads =
+      worth_threads(variant->kernel->cost(problem) / TIME_WORTH_A_THREAD, settings);
 }
 
 /* Variants whose estimate is worse than the best by this factor are not worth timing. */
