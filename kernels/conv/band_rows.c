@@ -120,6 +120,22 @@ static float *copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p
   return out + rows * shape->copy_pitch;
 }
 
+/* The whole padded rows that output rows [top, bottom) read. */
+static void copy_padded_rows(const evr_band_shape *shape, const evr_conv2d_problem *p,
+                             const float *x, int64_t top, int64_t bottom, float *out) {
+  const evr_conv2d_desc *d = &p->desc;
+  if (d->pad_mode != EVR_PAD_ZERO) {
+    copy_rows(shape, p, x, top, bottom, -d->pad_left, d->in_width + d->pad_right, out);
+    return;
+  }
+  const int64_t rows = rows_read(d, bottom - top), first = evr_window_top(p, top);
+  const int64_t width = d->in_width * d->in_channels;
+  memset(out, 0, (size_t)(rows * shape->copy_pitch) * sizeof(float));
+  for (int64_t ih = evr_max(first, 0); ih < evr_min(first + rows, d->in_height); ih++)
+    memcpy(out + (ih - first) * shape->copy_pitch + d->pad_left * d->in_channels, x + ih * width,
+           (size_t)width * sizeof(float));
+}
+
 /* The window of output column 0 in each output row of a band begins at
  * from + (the window's top - top) * pitch; so for a part of the rows or columns. */
 typedef struct source {
@@ -149,7 +165,7 @@ void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *
   int64_t right_edge = 0; /* floats from the left edge's columns */
   if (shape->copied && !shape->edges) {
     image = (source){copy, evr_window_top(p, top)};
-    copy_rows(shape, p, x, top, bottom, -d->pad_left, d->in_width + d->pad_right, copy);
+    copy_padded_rows(shape, p, x, top, bottom, copy);
   } else if (shape->edges) {
     left = shape->left;
     right = shape->right;
