@@ -336,7 +336,8 @@ static double cost(const void *problem) {
   const double steps =
       waiting * kept * (double)p->depth *
       evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
-  const double pointers = (1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
+  const double pointers =
+      (b.shape.folded ? 0.5 : 1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
   const double image = 40.0 + pointers + copying + 12.0 * (double)(tiles * b.blocks) + steps;
   return 115.0 + (double)(p->desc.batch * p->desc.groups) * image;
