@@ -10,6 +10,7 @@
 #include "conv/gather.h"
 #include "conv/pace.h"
 #include "conv/weights.h"
+#include "gemm/tile.h"
 
 /* Floats of a band's matrix to aim at, so that it stays in the second level cache. */
 #define MATRIX_FLOATS 131072
@@ -224,7 +225,9 @@ static double cost(const void *problem) {
   const double tiles =
       (double)(evr_ceil_div(rows, tile_rows) * evr_ceil_div(vectors, tile_vectors)) *
       (double)evr_ceil_div(p->depth, 256);
-  const double steps = depth * evr_tiled_time(rows, vectors, tile_rows, tile_vectors);
+  const int64_t side_by_side = !nchw && rows == 1 ? EVR_GEMM_ROW_PANELS : 1;
+  const double steps =
+      depth * evr_tiled_time(rows, vectors, tile_rows, tile_vectors * side_by_side);
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);

@@ -166,13 +166,57 @@ static void multiply_block(const evr_gemm *g, int64_t i_begin, int64_t i_end, in
   }
 }
 
+/* Columns j to j + panels * EVR_GEMM_COLUMNS of C's only row; panels is a constant. */
+EVR_INLINE void multiply_row(const evr_gemm *g, int64_t j, const int panels) {
+  enum { COLUMNS = EVR_GEMM_COLUMNS, VECTORS = EVR_GEMM_VECTORS };
+  vf sum[EVR_GEMM_ROW_PANELS][VECTORS];
+  EVR_UNROLL
+  for (int i = 0; i < panels * VECTORS; i++) sum[i / VECTORS][i % VECTORS] = vf_zero();
+  const float *b = g->packed_b + j * g->k;
+  const int64_t next = COLUMNS * g->k, depth = g->k;
+  for (int64_t k = 0; k < depth; k++, b += COLUMNS) {
+    const vf a = vf_set1(g->a[k]);
+    EVR_UNROLL
+    for (int i = 0; i < panels * VECTORS; i++)
+      sum[i / VECTORS][i % VECTORS] =
+          vf_fma(a, vf_load(b + i / VECTORS * next + i % VECTORS * EVR_LANES),
+                 sum[i / VECTORS][i % VECTORS]);
+  }
+  float *const c = g->c + j;
+  EVR_UNROLL
+  for (int i = 0; i < panels * VECTORS; i++) {
+    vf value = sum[i / VECTORS][i % VECTORS];
+    if (g->row_bias != NULL) value = vf_add(value, vf_set1(g->row_bias[0]));
+    if (g->column_bias != NULL) value = vf_add(value, vf_load(g->column_bias + j + i * EVR_LANES));
+    if (g->residual != NULL) value = vf_add(value, vf_load(g->residual + j + i * EVR_LANES));
+    vf_store(c + i * EVR_LANES, value);
+  }
+  EVR_NAME(evr_activation_apply)(&g->activation, c, c, panels * COLUMNS);
+}
+
+/* Whole panels of C's only row. Returns the columns done. */
+static int64_t multiply_only_row(const evr_gemm *g) {
+  const int64_t panels = g->n / EVR_GEMM_COLUMNS;
+  int64_t panel = 0;
+  for (; panel + EVR_GEMM_ROW_PANELS <= panels; panel += EVR_GEMM_ROW_PANELS)
+    multiply_row(g, panel * EVR_GEMM_COLUMNS, EVR_GEMM_ROW_PANELS);
+#if EVR_GEMM_VECTORS == 2
+  if (panels - panel == 3) multiply_row(g, panel * EVR_GEMM_COLUMNS, 3);
+  if (panels - panel == 2) multiply_row(g, panel * EVR_GEMM_COLUMNS, 2);
+  if (panels - panel == 1) multiply_row(g, panel * EVR_GEMM_COLUMNS, 1);
+#endif
+  return panels * EVR_GEMM_COLUMNS;
+}
+
 void EVR_NAME(evr_gemm)(const evr_gemm *g, float *scratch) {
   /* Blocks of equal depth, at most DEPTH. */
   const int64_t block = evr_ceil_div(g->k, evr_ceil_div(g->k, DEPTH));
   if (g->packed_b != NULL) {
+    const bool single = EVR_GEMM_ROW_PANELS > 1 && g->m == 1 && g->packed_a == NULL;
+    const int64_t done = single ? multiply_only_row(g) : 0;
     for (int64_t i = 0; i < g->m; i += PASS)
       for (int64_t k = 0; k < g->k; k += block)
-        for (int64_t j = 0; j < g->n; j += EVR_GEMM_COLUMNS) {
+        for (int64_t j = done; j < g->n; j += EVR_GEMM_COLUMNS) {
           const int64_t width = evr_min(evr_round_up(g->n - j, EVR_LANES), EVR_GEMM_COLUMNS);
           multiply_block(g, i, evr_min(i + PASS, g->m), j, k, evr_min(block, g->k - k),
                          g->packed_b + j * g->k + k * width);

@@ -23,6 +23,9 @@
 #define EVR_GEMM_VECTORS 4
 #endif
 #define EVR_GEMM_COLUMNS (EVR_GEMM_VECTORS * EVR_LANES)
+/* Panels of columns that a single row of C takes side by side, where one has so few chains of
+ * additions that they would wait for each other. */
+#define EVR_GEMM_ROW_PANELS (EVR_GEMM_VECTORS == 2 ? 4 : 1)
 /* Whether a vector holds a row of a panel. */
 #define EVR_GEMM_HAS_COLUMN (EVR_LANES >= EVR_GEMM_ROWS)
 
