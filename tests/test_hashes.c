@@ -34,11 +34,11 @@ static const conv_row conv_rows[] = {
     {{1, 1, 3, 32, 32, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
       {EVR_RELU, 0.0f}, POOL_OFF}, true, true, UINT64_C(0x62bdc7a4664ba973)},
     {{1, 1, 64, 14, 14, 67, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_REFLECT, EVR_NHWC, EVR_OIHW,
-      {EVR_SILU, 0.0f}, POOL_OFF}, true, false, UINT64_C(0x23916723ecca4aa7)},
+      {EVR_SILU, 0.0f}, POOL_OFF}, true, false, UINT64_C(0x3e50d5267cfdd6e6)},
     {{2, 1, 257, 7, 7, 33, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NCHW, EVR_HWIO,
-      {EVR_GELU, 0.0f}, POOL_OFF}, false, true, UINT64_C(0x5447ddadf2112868)},
+      {EVR_GELU, 0.0f}, POOL_OFF}, false, true, UINT64_C(0x4beb0952755ae97f)},
     {{1, 1, 3, 31, 29, 20, 7, 7, 2, 2, 1, 1, 3, 2, 3, 2, EVR_PAD_REPLICATE, EVR_NHWC,
-      EVR_HWIO, {EVR_TANH, 0.0f}, POOL_OFF}, true, false, UINT64_C(0xd75d7551e9eff885)},
+      EVR_HWIO, {EVR_TANH, 0.0f}, POOL_OFF}, true, false, UINT64_C(0x961edf053aa2089a)},
     {{1, 37, 37, 23, 21, 37, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
       {EVR_RELU6, 0.0f}, POOL_OFF}, true, false, UINT64_C(0x93c03d053ad51a45)},
     {{1, 19, 19, 23, 21, 38, 5, 3, 2, 1, 1, 2, 2, 2, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
@@ -47,7 +47,7 @@ static const conv_row conv_rows[] = {
       {EVR_LEAKY_RELU, 0.125f}, POOL_OFF}, true, true, UINT64_C(0xa4a4df41066b4bb5)},
     {{1, 1, 1, 28, 28, 6, 5, 5, 1, 1, 1, 1, 0, 0, 0, 0, EVR_PAD_ZERO, EVR_NHWC, EVR_HWIO,
       {EVR_SCALED_TANH, 0.0f}, {EVR_POOL_AVERAGE, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0, false, false,
-      false}}, true, false, UINT64_C(0xa9c7b15d382d675d)},
+      false}}, true, false, UINT64_C(0x567416d1a293fa85)},
     {{1, 1, 8, 24, 24, 24, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NCHW, EVR_OIHW,
       {EVR_RELU, 0.0f}, {EVR_POOL_MAX, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, true, false, false}},
       true, false, UINT64_C(0x39f51916f0a75c5a)},
@@ -76,9 +76,9 @@ static const pool_row pool_rows[] = {
 
 static const uint64_t activation_hashes[] = {
     UINT64_C(0xaffb1351f99cf819), UINT64_C(0x0524d6cd6c9b341b), UINT64_C(0x76dcf94ffd0bb255),
-    UINT64_C(0x035107ae319c61ea), UINT64_C(0x6185d2899d9f89c6), UINT64_C(0x4ee857b6684a73b3),
-    UINT64_C(0x93db540a711bb00a), UINT64_C(0xb00b9c779a30ce2d), UINT64_C(0xca70f3c78face57b),
-    UINT64_C(0x1c8d78b234e87b7c), UINT64_C(0xea0d6a37ec842b12), UINT64_C(0x9471bc5009bbb4fa),
+    UINT64_C(0xd2f3467eaa34e219), UINT64_C(0x9b4630c1660bc354), UINT64_C(0x2e325cb14e7d4d0c),
+    UINT64_C(0xa5f8ecbfc6fab435), UINT64_C(0xb00b9c779a30ce2d), UINT64_C(0xca70f3c78face57b),
+    UINT64_C(0x97ac14d1560da5b8), UINT64_C(0x7c49c23c2a46ad84), UINT64_C(0x3c640af03a1f2836),
 };
 
 typedef struct softmax_row {
@@ -86,9 +86,9 @@ typedef struct softmax_row {
   uint64_t hash;
 } softmax_row;
 static const softmax_row softmax_rows[] = {
-    {{5, 1000, 1, 1, EVR_NHWC}, UINT64_C(0xc645acf566ce2d6f)},
-    {{2, 21, 13, 17, EVR_NCHW}, UINT64_C(0xfc715f836f58799e)},
-    {{1, 10, 7, 3, EVR_NHWC}, UINT64_C(0x5fb5fdbb45732592)},
+    {{5, 1000, 1, 1, EVR_NHWC}, UINT64_C(0x5b30d1b2fd1fc4f3)},
+    {{2, 21, 13, 17, EVR_NCHW}, UINT64_C(0x4f2f371d91b6d861)},
+    {{1, 10, 7, 3, EVR_NHWC}, UINT64_C(0xcb7626167491007e)},
 };
 
 typedef struct dense_row {
@@ -96,8 +96,8 @@ typedef struct dense_row {
   uint64_t hash;
 } dense_row;
 static const dense_row dense_rows[] = {
-    {{1, 400, 120, EVR_IO, {EVR_SIGMOID, 0.0f}}, UINT64_C(0xcda5e817e5169aac)},
-    {{13, 257, 131, EVR_OI, {EVR_ELU, 1.0f}}, UINT64_C(0x9f086fcb6d83a94e)},
+    {{1, 400, 120, EVR_IO, {EVR_SIGMOID, 0.0f}}, UINT64_C(0xcf22bcbccfe0b1ea)},
+    {{13, 257, 131, EVR_OI, {EVR_ELU, 1.0f}}, UINT64_C(0x81f40201a176a2fe)},
     {{7, 84, 10, EVR_IO, {EVR_IDENTITY, 0.0f}}, UINT64_C(0xa5e6f208304eab14)},
 };
 

@@ -27,33 +27,46 @@ EVR_INLINE vf evr_hard_swish(vf x) {
   return vf_mul(from, vf_mul(factor, vf_set1(1.0f / 6.0f)));
 }
 
-/* For x < 0, e^x - 1 = 2^n (e^r - 1) + (2^n - 1), free of cancellation. From -20 down it is -1. */
+/* For x < 0, e^x - 1 = 2^n (e^r - 1) + (2^n - 1), free of cancellation, with x = n ln 2 + r and
+ * |r| <= ln(2)/2. e^r - 1 = r + r^2 q(r); q by Remez, weighted by r^2 / e^r, coefficients rounded
+ * one by one with the rest fitted again: the error of e^r is 2^-28.2 before rounding. ln 2 in one
+ * piece does, since its error counts 2^n times. From -20 down the result is -1. */
 EVR_INLINE vf evr_elu(vf x, vf alpha) {
-  vf n;
-  const vf r = evr_exp_reduce(vf_greater(vf_set1(-20.0f), x), &n);
-  const vf power = vf_scale(vf_set1(1.0f), n);
-  const vf less_one = vf_fma(power, evr_exp_less_one(r), vf_sub(power, vf_set1(1.0f)));
+  const vf to_integer = vf_set1(0x1.8p23f);
+  const vf bounded = vf_greater(vf_set1(-20.0f), x);
+  const vf sum = vf_fma(bounded, vf_set1(0x1.715476p+0f), to_integer);
+  const vf r = vf_fnma(vf_sub(sum, to_integer), vf_set1(0x1.62e430p-1f), bounded);
+  vf q = vf_set1(0x1.6a511ap-10f);
+  q = vf_fma(q, r, vf_set1(0x1.12397cp-7f));
+  q = vf_fma(q, r, vf_set1(0x1.5558acp-5f));
+  q = vf_fma(q, r, vf_set1(0x1.555492p-3f));
+  q = vf_fma(q, r, vf_set1(0x1.fffffcp-2f));
+  q = vf_fma(vf_mul(r, r), q, r);
+  const vf power = vi_as_vf(vi_shift_left(vi_add(vf_bits(sum), vi_set1(127)), 23));
+  const vf less_one = vf_fma(power, q, vf_sub(power, vf_set1(1.0f)));
   return vf_select(vf_lt(x, vf_zero()), vf_mul(alpha, less_one), x);
 }
 
-/* tanh(size + size_low) for 0 <= size <= 10 in two pieces, the second much the smaller. Below 5/8
- * an odd polynomial x + x^3 P(x^2), Remez on the relative error, coefficients rounded one by one
- * with the rest fitted again: 2^-27.7. Above, 1 - 2 / (1 + e^2x). */
-EVR_INLINE vf evr_tanh_pieces(vf size, vf size_low, vf *low) {
-  const vf one = vf_set1(1.0f), two = vf_set1(2.0f);
+/* tanh(size + size_low) for 0 <= size <= 10 in two pieces, the second much the smaller; two says
+ * whether there is a size_low. Below 5/8 an odd polynomial x + x^3 P(x^2), Remez on the relative
+ * error, coefficients rounded one by one with the rest fitted again: 2^-27.7. Above,
+ * 1 - 2 / (1 + e^2x). */
+EVR_INLINE vf evr_tanh_pieces(bool two, vf size, vf size_low, vf *low) {
+  const vf one = vf_set1(1.0f);
   const vf square = vf_mul(size, size);
   vf p = vf_set1(-0x1.750ccap-8f);
   p = vf_fma(p, square, vf_set1(0x1.51f8ccp-6f));
   p = vf_fma(p, square, vf_set1(-0x1.b835a4p-5f));
   p = vf_fma(p, square, vf_set1(0x1.1106f6p-3f));
   p = vf_fma(p, square, vf_set1(-0x1.555532p-2f));
-  /* The derivative of tanh is near 1 - x^2 there. */
-  const vf slope = vf_fnma(square, size_low, size_low);
-  const vf small_low = vf_fma(vf_mul(size, square), p, slope);
-  vf n;
-  const vf r = vf_fma(two, size_low, evr_exp_reduce(vf_add(size, size), &n));
-  const vf power = vf_scale(vf_add(one, evr_exp_less_one(r)), n);
-  const vf large_low = vf_div(vf_set1(-2.0f), vf_add(one, power));
+  vf small_low = vf_mul(vf_mul(size, square), p);
+  evr_exp_parts parts = evr_exp_split(false, vf_add(size, size), 0.0f);
+  if (two) {
+    /* The derivative of tanh is near 1 - x^2 there. */
+    small_low = vf_add(small_low, vf_fnma(square, size_low, size_low));
+    parts.rest = vf_fma(vf_set1(2.0f), size_low, parts.rest);
+  }
+  const vf large_low = vf_div(vf_set1(-2.0f), vf_add(one, evr_exp_normal(&parts)));
   const vm is_small = vf_lt(size, vf_set1(0.625f));
   *low = vf_select(is_small, small_low, large_low);
   return vf_select(is_small, size, one);
@@ -61,7 +74,7 @@ EVR_INLINE vf evr_tanh_pieces(vf size, vf size_low, vf *low) {
 
 EVR_INLINE vf evr_tanh(vf x) {
   vf low;
-  const vf high = evr_tanh_pieces(vf_smaller(vf_set1(10.0f), vf_abs(x)), vf_zero(), &low);
+  const vf high = evr_tanh_pieces(false, vf_smaller(vf_set1(10.0f), vf_abs(x)), vf_zero(), &low);
   return vf_copysign(vf_add(high, low), x);
 }
 
@@ -73,48 +86,42 @@ EVR_INLINE vf evr_scaled_tanh(vf x) {
   const vf size = vf_mul(from, two_thirds);
   const vf size_low = vf_fma(from, two_thirds_low, vf_fma(from, two_thirds, vf_neg(size)));
   vf low;
-  const vf high = evr_tanh_pieces(size, size_low, &low);
+  const vf high = evr_tanh_pieces(true, size, size_low, &low);
   const vf result = vf_fma(scale, high, vf_fma(scale, low, vf_mul(scale_low, high)));
   return vf_copysign(result, x);
 }
 
-/* x sigmoid(u + low) = x e^(u + low) / (1 + e^(u + low)) for -120 <= u <= 0 and a small low. The
- * quotient is corrected by its remainder, and the power of 2 in it comes last, so that a subnormal
- * result is rounded once. */
-EVR_INLINE vf evr_times_sigmoid(vf x, vf u, vf low) {
-  const vf one = vf_set1(1.0f);
-  vf n;
-  const vf r = vf_add(evr_exp_reduce(u, &n), low);
-  const vf p = vf_add(one, evr_exp_less_one(r));
-  const vf power = vf_scale(p, n);
-  const vf divisor = vf_add(one, power);
-  const vf divisor_low = vf_add(vf_sub(one, divisor), power);
-  const vf reciprocal = vf_div(one, divisor);
-  const vf dividend = vf_mul(x, p);
-  const vf quotient = vf_mul(dividend, reciprocal);
-  const vf remainder = vf_fnma(quotient, divisor_low, vf_fnma(quotient, divisor, dividend));
-  return vf_scale(vf_copysign(vf_fma(remainder, reciprocal, quotient), x), n);
+/* 1 / (1 + e^-x), with e^-x and the ones times 2^-32: so neither the largest nor the smallest power
+ * leaves the normal numbers, and a subnormal result is rounded once, by the division. From 60 up
+ * the result is 1, from -104 down 0. */
+EVR_INLINE vf evr_sigmoid(vf x) {
+  const vf bounded = evr_clamp(vf_set1(-104.0f), x, vf_set1(60.0f));
+  const evr_exp_parts parts = evr_exp_split(true, bounded, -32.0f);
+  const vf one = vf_set1(0x1p-32f);
+  return vf_div(one, vf_add(one, evr_exp_normal(&parts)));
 }
 
-/* sigmoid, SiLU and both GELUs have the form f(x) = c(x) S(x) with S(x) = 1 - S(-x): the tail
- * c S(-|x|), found without cancellation, is the result for x <= 0 and what is missing from c for
- * x > 0. */
-EVR_INLINE vf evr_sigmoid(vf x) {
-  const vf size = vf_smaller(vf_set1(104.0f), vf_abs(x));
-  const vf tail = evr_times_sigmoid(vf_set1(1.0f), vf_neg(size), vf_zero());
-  return vf_select(vf_gt(x, vf_zero()), vf_sub(vf_set1(1.0f), tail), tail);
+/* x sigmoid(u + low) = x e^(u + low) / (1 + e^(u + low)) for -120 <= u <= 30 and a small low. The
+ * power of 2 comes last, so that a subnormal result is rounded once after the product; from u = 18
+ * up the 1 makes no difference, and the result is x. */
+EVR_INLINE vf evr_times_sigmoid(vf x, vf u, vf low) {
+  evr_exp_parts parts = evr_exp_split(false, u, 0.0f);
+  parts.rest = vf_add(parts.rest, low);
+  const vf p = evr_exp_significand(&parts);
+  const vf divisor = vf_add(vf_set1(1.0f), vf_scale(p, parts.steps));
+  return vf_scale(vf_mul(x, vf_div(p, divisor)), parts.steps);
 }
 
 EVR_INLINE vf evr_silu(vf x) {
-  const vf from = evr_clamp(vf_set1(-120.0f), x, vf_set1(120.0f));
-  const vf tail = evr_times_sigmoid(from, vf_neg(vf_abs(from)), vf_zero());
-  return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
+  const vf from = vf_greater(vf_set1(-120.0f), x);
+  return evr_times_sigmoid(from, vf_smaller(vf_set1(30.0f), from), vf_zero());
 }
 
 /* Phi(-a) = e^(-a^2/2) m(a), where m(a) = erfcx(a / sqrt 2) / 2 falls slowly: a quotient of
  * polynomials of degree 4 and 5 on [0, 14.5], by reweighted least squares on the relative error,
  * then a search over neighbouring floats: 2^-26.7. a^2 is taken in two pieces, since an error of
- * its last place would be seen in the tail. At -15 the result is -0. */
+ * its last place would be seen in the tail. x Phi(-|x|), found without cancellation, is the result
+ * for x <= 0 and what is missing from x for x > 0. At -15 the result is -0. */
 EVR_INLINE vf evr_gelu(vf x) {
   const vf one = vf_set1(1.0f);
   const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
@@ -132,35 +139,30 @@ EVR_INLINE vf evr_gelu(vf x) {
   q = vf_fma(q, a, one);
   const vf square = vf_mul(a, a);
   const vf square_low = vf_fma(a, a, vf_neg(square));
-  vf n;
-  vf r = evr_exp_reduce(vf_mul(square, vf_set1(-0.5f)), &n);
-  r = vf_fma(square_low, vf_set1(-0.5f), r);
-  const vf power = vf_add(one, evr_exp_less_one(r));
-  const vf tail = vf_scale(vf_mul(from, vf_div(vf_mul(power, p), q)), n);
+  evr_exp_parts parts = evr_exp_split(false, vf_mul(square, vf_set1(-0.5f)), 0.0f);
+  parts.rest = vf_fma(square_low, vf_set1(-0.5f), parts.rest);
+  const vf power = evr_exp_significand(&parts);
+  const vf tail = vf_scale(vf_mul(from, vf_div(vf_mul(power, p), q)), parts.steps);
   return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
 }
 
 /* x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), the same as x/2 (1 + tanh(...)). The argument is
  * carried in two pieces, for the same reason as in GELU. At -11 the result is -0. */
 EVR_INLINE vf evr_gelu_tanh(vf x) {
-  const vf linear = vf_set1(0x1.988454p+0f), linear_low = vf_set1(-0x1.857936p-25f);
+  /* linear has no bits below 2^-20, so taking the factor off it leaves no rounding error. */
+  const vf linear = vf_set1(0x1.98845p+0f), linear_low = vf_set1(0x1.9ea1b2p-23f);
   const vf cubic = vf_set1(0x1.2444f2p-4f), cubic_low = vf_set1(0x1.49b16ap-29f);
-  const vf from = evr_clamp(vf_set1(-11.0f), x, vf_set1(11.0f));
-  const vf a = vf_abs(from);
+  const vf from = vf_greater(vf_set1(-11.0f), x);
+  const vf a = vf_smaller(vf_set1(6.0f), from);
   const vf square = vf_mul(a, a);
   const vf square_low = vf_fma(a, a, vf_neg(square));
-  /* cubic a^2, then the factor linear + cubic a^2, then their product with a. */
-  const vf c = vf_mul(cubic, square);
-  vf c_low = vf_fma(cubic, square, vf_neg(c));
-  c_low = vf_fma(cubic_low, square, vf_fma(cubic, square_low, c_low));
-  const vf factor = vf_add(linear, c);
-  const vf part = vf_sub(factor, linear);
-  vf factor_low = vf_add(vf_sub(linear, vf_sub(factor, part)), vf_sub(c, part));
-  factor_low = vf_add(factor_low, vf_add(c_low, linear_low));
+  const vf factor = vf_fma(cubic, square, linear);
+  vf factor_low = vf_fma(cubic, square, vf_sub(linear, factor));
+  factor_low = vf_add(factor_low, vf_fma(cubic_low, square, linear_low));
+  factor_low = vf_fma(cubic, square_low, factor_low);
   const vf u = vf_mul(a, factor);
   const vf u_low = vf_fma(a, factor_low, vf_fma(a, factor, vf_neg(u)));
-  const vf tail = evr_times_sigmoid(from, vf_neg(u), vf_neg(u_low));
-  return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
+  return evr_times_sigmoid(from, u, u_low);
 }
 
 /* Any of them. All twelve are inlined here: a kernel that unrolls should store first and call

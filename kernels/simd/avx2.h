@@ -96,6 +96,12 @@ EVR_INLINE vm vi_eq(vi a, vi b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 #define vi_shift_left(a, n) _mm256_slli_epi32((a), (n))
 #define vi_shift_right(a, n) _mm256_srai_epi32((a), (n)) /* keeps the sign */
+/* Bit 3 of the index, as the sign, chooses the half. */
+EVR_INLINE vf vf_lookup(const float table[16], vi index) {
+  const vf low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+  const vf high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+}
 /* First 4 x 4 within the halves of the registers, then the halves. */
 EVR_INLINE void vf_transpose(vf rows[8]) {
   vf part[8];

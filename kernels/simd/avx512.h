@@ -79,6 +79,9 @@ EVR_INLINE vm vi_eq(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 #define vi_shift_left(a, n) _mm512_slli_epi32((a), (n))
 #define vi_shift_right(a, n) _mm512_srai_epi32((a), (n)) /* keeps the sign */
+EVR_INLINE vf vf_lookup(const float table[16], vi index) {
+  return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+}
 /* One instruction for what simd.h does in two steps; like those it rounds once. */
 #define EVR_HAS_SCALE
 EVR_INLINE vf vf_scale(vf a, vf n) { return _mm512_scalef_ps(a, n); }

@@ -77,6 +77,15 @@ EVR_INLINE vm vi_eq(vi a, vi b) { return vceqq_s32(a, b); }
 EVR_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 #define vi_shift_left(a, n) vshlq_n_s32((a), (n))
 #define vi_shift_right(a, n) vshrq_n_s32((a), (n)) /* keeps the sign */
+/* By bytes: four neighbours for each lane. */
+EVR_INLINE vf vf_lookup(const float table[16], vi index) {
+  const uint8_t *bytes = (const uint8_t *)table;
+  const uint8x16x4_t all = {
+      {vld1q_u8(bytes), vld1q_u8(bytes + 16), vld1q_u8(bytes + 32), vld1q_u8(bytes + 48)}};
+  const uint32x4_t element = vandq_u32(vreinterpretq_u32_s32(index), vdupq_n_u32(15));
+  const uint32x4_t four = vmlaq_n_u32(vdupq_n_u32(0x03020100u), element, 0x04040404u);
+  return vreinterpretq_f32_u8(vqtbl4q_u8(all, vreinterpretq_u8_u32(four)));
+}
 EVR_INLINE void vf_transpose(vf rows[4]) {
   const float32x4x2_t a = vtrnq_f32(rows[0], rows[1]), b = vtrnq_f32(rows[2], rows[3]);
   rows[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));

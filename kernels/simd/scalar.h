@@ -72,4 +72,5 @@ EVR_INLINE vm vi_eq(vi a, vi b) { return a == b; }
 EVR_INLINE vi vi_or(vi a, vi b) { return a | b; }
 #define vi_shift_left(a, n) ((vi)((uint32_t)(a) << (n)))
 #define vi_shift_right(a, n) ((vi)((a) >> (n))) /* keeps the sign */
+EVR_INLINE vf vf_lookup(const float table[16], vi index) { return table[index & 15]; }
 EVR_INLINE void vf_transpose(vf rows[1]) { (void)rows; }

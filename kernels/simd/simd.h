@@ -19,8 +19,10 @@
  *   vf_once(a)          a, kept in a register: gcc else loads it anew for each use
  *   vf_fma_from(a, p, c)  a b + c with the b that is at p, which takes no register where an
  *                     instruction can read memory
- *   vf_scale(a, n)      a 2^n, rounded once, for integer-valued n in [-252, 252] and an a of 0, NaN
- *                       or such that a 2^(n/2) is normal; any a where n is 0
+ *   vf_scale(a, n)      a 2^floor(n), rounded once, for multiples n of 1/16 in [-252, 252] and an a
+ *                       of 0, NaN or such that a 2^(n/2) is normal; any a where floor(n) is 0
+ *   vf_lookup(t, i)     for each lane of i the element of t, an array of sixteen, that its low
+ *                       four bits name
  *   vf_transpose(rows)  lane j of row i and lane i of row j change places, in EVR_LANES rows
  */
 #ifndef EVR_SIMD_SIMD_H
@@ -70,10 +72,10 @@ EVR_INLINE vf vf_fma_from(vf a, const float *p, vf c) {
 }
 
 #if !defined(EVR_HAS_SCALE)
-/* Two factors, since 2^n itself may be no normal number. n + 1.5 2^23 has n in its low bits. */
+/* Two factors, since 2^n itself may be no normal number. n + 1.5 2^19 has 16 n in its low bits. */
 EVR_INLINE vf vf_scale(vf a, vf n) {
-  const vf offset = vf_set1(0x1.8p23f);
-  const vi whole = vi_sub(vf_bits(vf_add(n, offset)), vf_bits(offset));
+  const vf offset = vf_set1(0x1.8p19f);
+  const vi whole = vi_shift_right(vi_sub(vf_bits(vf_add(n, offset)), vf_bits(offset)), 4);
   const vi first = vi_shift_right(whole, 1), second = vi_sub(whole, first);
   const vi bias = vi_set1(127);
   const vf half = vf_mul(a, vi_as_vf(vi_shift_left(vi_add(first, bias), 23)));
