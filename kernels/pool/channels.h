@@ -106,16 +106,71 @@ EVR_INLINE void evr_next_windows(evr_patch *patch, evr_apart apart, int64_t wind
   patch->index += windows * apart.index;
 }
 
+/* Averages of windows that begin a pixel after one another: what several have in common is loaded
+ * once, and meets each in its own order. At least EVR_POOL_NEIGHBOURS - 1 columns. */
+#define EVR_POOL_NEIGHBOURS 4
+EVR_INLINE void evr_average_neighbours(int vectors, int64_t rows, int64_t columns,
+                                       const evr_patch *patch, int64_t at, float *y,
+                                       int64_t y_step) {
+  const int last = EVR_POOL_NEIGHBOURS - 1;
+  vf sum[EVR_POOL_NEIGHBOURS][2];
+  EVR_UNROLL
+  for (int w = 0; w <= last; w++) EVR_UNROLL
+  for (int v = 0; v < vectors; v++) sum[w][v] = vf_zero();
+  for (int64_t row = 0; row < rows; row++) {
+    const float *x = patch->x + at + row * patch->row_step;
+    EVR_UNROLL
+    for (int c = 0; c < last; c++, x += patch->column_step) EVR_UNROLL
+    for (int v = 0; v < vectors; v++) {
+      const vf pixel = vf_once(vf_load(x + v * EVR_LANES));
+      EVR_UNROLL
+      for (int w = 0; w <= c; w++) sum[w][v] = vf_add(sum[w][v], pixel);
+    }
+    for (int64_t c = last; c < columns; c++, x += patch->column_step) EVR_UNROLL
+    for (int v = 0; v < vectors; v++) {
+      const vf pixel = vf_once(vf_load(x + v * EVR_LANES));
+      EVR_UNROLL
+      for (int w = 0; w <= last; w++) sum[w][v] = vf_add(sum[w][v], pixel);
+    }
+    EVR_UNROLL
+    for (int c = 0; c < last; c++, x += patch->column_step) EVR_UNROLL
+    for (int v = 0; v < vectors; v++) {
+      const vf pixel = vf_once(vf_load(x + v * EVR_LANES));
+      EVR_UNROLL
+      for (int w = c + 1; w <= last; w++) sum[w][v] = vf_add(sum[w][v], pixel);
+    }
+  }
+  EVR_UNROLL
+  for (int w = 0; w <= last; w++) EVR_UNROLL
+  for (int v = 0; v < vectors; v++)
+    vf_store(y + at + w * y_step + v * EVR_LANES, evr_divide_sum(sum[w][v], patch));
+}
+
+/* The same of all channels, at least EVR_LANES. */
+EVR_INLINE void evr_average_all_neighbours(int64_t channels, int64_t rows, int64_t columns,
+                                           const evr_patch *patch, float *y, int64_t y_step) {
+  int64_t at = 0;
+  for (; at + 2 * EVR_LANES <= channels; at += 2 * EVR_LANES)
+    evr_average_neighbours(2, rows, columns, patch, at, y, y_step);
+  for (; at < channels; at += EVR_LANES)
+    evr_average_neighbours(1, rows, columns, patch, evr_min(at, channels - EVR_LANES), y, y_step);
+}
+
 /* Windows side by side, of which rows x columns taps fall on the image. channels is a constant
  * where it is EVR_LANES, and so may rows and columns be. */
 EVR_INLINE void evr_condense_windows(evr_pool_kind kind, bool indexed, int64_t channels,
                                      int64_t rows, int64_t columns, evr_patch patch,
                                      evr_apart apart, int64_t windows, float *y, int32_t *indices) {
+  const bool neighbours = kind == EVR_POOL_AVERAGE && apart.x == patch.column_step &&
+                          columns >= EVR_POOL_NEIGHBOURS - 1 && channels >= EVR_LANES;
   for (int64_t done = 0; done < windows;) {
     const int64_t out = done * apart.y;
     int32_t *winners = indexed ? indices + out : NULL;
     int64_t together = 1;
-    if (channels > EVR_LANES) {
+    if (neighbours && done + EVR_POOL_NEIGHBOURS <= windows) {
+      evr_average_all_neighbours(channels, rows, columns, &patch, y + out, apart.y);
+      together = EVR_POOL_NEIGHBOURS;
+    } else if (channels > EVR_LANES) {
       evr_condense_channels(kind, indexed, channels, rows, columns, &patch, y + out, winners);
     } else if (done + 4 <= windows) {
       evr_condense_vectors(kind, indexed, 4, apart, channels, rows, columns, &patch, 0, y + out,

@@ -309,16 +309,60 @@ EVR_INLINE void evr_strip_threes(evr_pool_kind kind, const evr_strip *s, const e
     evr_store_lanes(r->y + w * r->y_step + at, evr_strip_value(kind, false, s, &f[w], at), lanes);
 }
 
+/* A row of taps, which the sums of windows first to last have in common. */
+EVR_INLINE void evr_strip_add_row(const evr_strip *s, const float *x, int64_t taps, int first,
+                                  int last, int64_t lanes, vf sum[EVR_STRIP_TOGETHER]) {
+  for (int64_t k = 0; k < taps; k++) {
+    const vf pixel = vf_once(evr_load_lanes(x + s->tap[k], lanes));
+    EVR_UNROLL
+    for (int w = first; w <= last; w++) sum[w] = vf_add(sum[w], pixel);
+  }
+}
+
+/* Averages of that many whole windows, of rows (at least EVR_STRIP_TOGETHER - 1) by taps. */
+EVR_INLINE void evr_strip_averages(const evr_strip *s, const evr_strip_row *r, int64_t rows,
+                                   int64_t taps, int64_t at, int64_t lanes) {
+  const int last = EVR_STRIP_TOGETHER - 1;
+  const float *x = r->x + at;
+  vf sum[EVR_STRIP_TOGETHER];
+  EVR_UNROLL
+  for (int w = 0; w <= last; w++) sum[w] = vf_zero();
+  EVR_UNROLL
+  for (int i = 0; i < last; i++, x += r->step) evr_strip_add_row(s, x, taps, 0, i, lanes, sum);
+  for (int64_t i = last; i < rows; i++, x += r->step)
+    evr_strip_add_row(s, x, taps, 0, last, lanes, sum);
+  EVR_UNROLL
+  for (int i = 0; i < last; i++, x += r->step)
+    evr_strip_add_row(s, x, taps, i + 1, last, lanes, sum);
+  const evr_fold none = evr_fold_begin(EVR_POOL_AVERAGE, vi_set1(-1));
+  EVR_UNROLL
+  for (int w = 0; w <= last; w++) {
+    evr_fold f = none;
+    f.value = sum[w];
+    evr_store_lanes(r->y + w * r->y_step + at, evr_strip_value(EVR_POOL_AVERAGE, false, s, &f, at),
+                    lanes);
+  }
+}
+
+EVR_INLINE void evr_strip_some_together(evr_pool_kind kind, bool threes, const evr_strip *s,
+                                        const evr_strip_row *r, int64_t at, int64_t lanes) {
+  if (threes)
+    evr_strip_threes(kind, s, r, at, lanes);
+  else
+    evr_strip_averages(s, r, r->rows, s->horizontal.kernel, at, lanes);
+}
+
 /* All lanes of those output rows; at the end as in evr_strip_all_lanes. */
-EVR_INLINE void evr_strip_all_threes(evr_pool_kind kind, const evr_strip *s,
-                                     const evr_strip_row *r) {
+EVR_INLINE void evr_strip_all_together(evr_pool_kind kind, bool threes, const evr_strip *s,
+                                       const evr_strip_row *r) {
   int64_t at = 0;
-  for (; at + EVR_LANES <= s->lanes; at += EVR_LANES) evr_strip_threes(kind, s, r, at, EVR_LANES);
+  for (; at + EVR_LANES <= s->lanes; at += EVR_LANES)
+    evr_strip_some_together(kind, threes, s, r, at, EVR_LANES);
   if (at == s->lanes) return;
   if (at > 0)
-    evr_strip_threes(kind, s, r, s->lanes - EVR_LANES, EVR_LANES);
+    evr_strip_some_together(kind, threes, s, r, s->lanes - EVR_LANES, EVR_LANES);
   else
-    evr_strip_threes(kind, s, r, 0, s->lanes);
+    evr_strip_some_together(kind, threes, s, r, 0, s->lanes);
 }
 
 EVR_INLINE void evr_strip_lanes(evr_pool_kind kind, bool indexed, bool pairs, const evr_strip *s,
@@ -388,8 +432,11 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
                                      .to_step = copied_row};
     evr_strip_copy(s, &copies);
   }
-  const bool threes = !indexed && v->kernel == 3 && s->horizontal.kernel == 3 && v->stride == 1 &&
-                      v->dilation == 1 && s->horizontal.stride == 1;
+  const bool dense = !indexed && v->stride == 1 && v->dilation == 1;
+  const bool threes =
+      dense && v->kernel == 3 && s->horizontal.kernel == 3 && s->horizontal.stride == 1;
+  const bool together =
+      threes || (dense && kind == EVR_POOL_AVERAGE && v->kernel >= EVR_STRIP_TOGETHER - 1);
   const int64_t whole = evr_min(end, v->inside_end); /* windows before have all their rows */
   for (int64_t oh = begin; oh < end;) {
     const evr_taps rows = evr_taps_of(v, oh);
@@ -408,8 +455,11 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
       r.x = x + ih * image_row + s->start * s->pixel;
     else
       r.x = s->buffer + (ih - from) * copied_row;
-    if (threes && oh >= v->inside_first && oh + EVR_STRIP_TOGETHER <= whole) {
-      evr_strip_all_threes(kind, s, &r);
+    if (together && oh >= v->inside_first && oh + EVR_STRIP_TOGETHER <= whole) {
+      if (kind != EVR_POOL_AVERAGE || threes)
+        evr_strip_all_together(kind, true, s, &r);
+      else
+        evr_strip_all_together(kind, false, s, &r);
       oh += EVR_STRIP_TOGETHER;
     } else {
       evr_strip_condense(kind, indexed, pairs, s, &r);
