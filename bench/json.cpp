@@ -47,6 +47,22 @@ Json describe(const Layer &layer) {
       return {{"activation", activation_name(layer.activation.activation.kind)},
               {"alpha", layer.activation.activation.alpha},
               {"count", layer.activation.count}};
+    case Operation::softmax:
+      return {{"batch", layer.softmax.batch},
+              {"classes", layer.softmax.channels},
+              {"size", {layer.softmax.height, layer.softmax.width}}};
+    case Operation::dense:
+      return {{"batch", layer.dense.batch},
+              {"in_features", layer.dense.in_features},
+              {"out_features", layer.dense.out_features}};
+    case Operation::pad2d: {
+      const evr_pad2d_desc &d = layer.pad2d;
+      return {{"batch", d.batch},
+              {"channels", d.channels},
+              {"in_size", {d.in_height, d.in_width}},
+              {"mode", pad_mode_name(d.mode)},
+              {"pad_top_bottom_left_right", {d.pad_top, d.pad_bottom, d.pad_left, d.pad_right}}};
+    }
   }
   return {};
 }
@@ -75,7 +91,7 @@ Json describe(const Contender &c, const LayerResult &layer, const Context &conte
   result[layer.flop > 0 ? "gflops" : "gigabytes_per_second"] = rate(layer, c);
   result[layer.flop > 0 ? "fraction_of_fma_peak" : "fraction_of_copy_speed"] =
       fraction_of_best(layer, c, context.machine, threads);
-  if (c.role != Role::ours && c.name != "copy") {
+  if (c.role != Role::ours && c.name != "memcpy") {
     const double ratio = ratio_to_ours(layer, &c);
     if (ratio > 0) result["ours_is_faster_by"] = ratio;
   }
@@ -125,16 +141,16 @@ Json describe(const Choice &choice, const Context &context) {
 
 Json describe(const SuiteResult &suite, const Context &context) {
   const Summary summary = summarize(suite, context.machine, context.settings.timing.threads);
-  const bool convolutions = suite.suite.operation == Operation::conv2d;
+  const bool operations = suite.suite.counts_operations();
   Json overall = Json::array(), against = Json::array(), layers = Json::array();
   for (const Overall &o : summary.overall)
     overall.push_back(
         {{"name", o.name},
          {"role", role_name(o.role)},
          {"layers", o.layers},
-         {convolutions ? "geometric_mean_gflops" : "geometric_mean_gigabytes_per_second", o.rate},
-         {convolutions ? "geometric_mean_fraction_of_fma_peak"
-                       : "geometric_mean_fraction_of_copy_speed",
+         {operations ? "geometric_mean_gflops" : "geometric_mean_gigabytes_per_second", o.rate},
+         {operations ? "geometric_mean_fraction_of_fma_peak"
+                     : "geometric_mean_fraction_of_copy_speed",
           o.fraction}});
   for (const Against &a : summary.against)
     against.push_back({{"name", a.name},

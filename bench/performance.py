@@ -16,13 +16,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "performance.md"
 
 CONVOLUTIONS = ["resnet50", "vgg16", "mobilenet_v1", "alexnet", "lessons"]
-OTHERS = ["pooling", "activations"]
+OTHERS = ["pooling", "activations", "softmax", "dense", "dense_batch", "padding"]
 COMMON = ["--compare", "peers", "--lowest", "--rounds", "7", "--round-ms", "6"]
 
 # name, what the table calls it, options, suites
 RUNS = [
     ("nhwc", "NHWC, 1 thread", [], CONVOLUTIONS + ["fused"] + OTHERS),
-    ("nchw", "NCHW, 1 thread", ["--layout", "nchw"], CONVOLUTIONS + ["fused", "pooling"]),
+    ("nchw", "NCHW, 1 thread", ["--layout", "nchw"], CONVOLUTIONS +
+     ["fused", "pooling", "softmax", "dense", "dense_batch", "padding"]),
     ("nhwc-2", "NHWC, 2 threads", ["--threads", "2"], CONVOLUTIONS),
     ("fast-nhwc", "NHWC, 1 thread, fast math", ["--math", "fast"], ["resnet50", "vgg16"]),
     ("fast-nchw", "NCHW, 1 thread, fast math", ["--math", "fast", "--layout", "nchw"],

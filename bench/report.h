@@ -60,9 +60,9 @@ class Table {
   std::ostream &out_;
   TableStyle style_;
   const Context &context_;
-  std::vector<std::string> columns_;  // of ratios: peers, then our own im2col
-  bool convolutions_ = true;
-  bool many_ = false;  // more layers than one wants a chart of, each
+  std::vector<std::string> columns_;              // of ratios: peers, then our own im2col
+  bool convolutions_ = true, operations_ = true;  // what the suite at hand is of, and counts
+  bool many_ = false;                             // more layers than one wants a chart of, each
   int name_width_ = 14;
 };
 

@@ -12,7 +12,7 @@ namespace evr_bench {
 namespace {
 
 constexpr const char *reference_name = "reference";
-constexpr const char *copy_name = "copy";
+constexpr const char *copy_name = "memcpy";
 // Our own im2col: a family, whose member for this machine stands in the results by this name.
 constexpr const char *yardstick_variant = "im2col-gemm";
 
@@ -77,7 +77,7 @@ LayerResult Runner::run(const Layer &layer) {
     add_variants(w, result);
   else
     add_ours_and_peers(w, result);
-  if (layer.operation != Operation::conv2d) add_copy(w, result);
+  if (!layer.counts_operations) add_copy(w, result);
 
   std::vector<Contender *> field;
   for (Contender &contender : result.contenders) {
@@ -197,7 +197,7 @@ void Runner::add_unfused(Workload &w, LayerResult &result) {
 
 void Runner::add_copy(Workload &w, LayerResult &result) {
   // As many bytes as the layer moves, half of them read and half written.
-  const int64_t half = std::max<int64_t>(1, (w.x.count() + w.y.count()) / 2);
+  const int64_t half = std::max<int64_t>(1, (w.x.count() + w.weights.count() + w.y.count()) / 2);
   const auto from = std::make_shared<Buffer>(half), to = std::make_shared<Buffer>(half);
   Contender copy;
   copy.name = copy_name;
@@ -211,7 +211,8 @@ void Runner::add_copy(Workload &w, LayerResult &result) {
 }
 
 bool Runner::needs_bits(const Workload &w, const Contender &contender) const {
-  // A maximum or minimum is one of its inputs, whoever finds it.
+  // A maximum or minimum is one of its inputs, whoever finds it, and so is a padded pixel.
+  if (w.layer.operation == Operation::pad2d) return true;
   if (w.layer.operation == Operation::pool2d && w.layer.pool2d.window.kind != EVR_POOL_AVERAGE)
     return true;
   const bool ours = contender.role == Role::ours || contender.role == Role::variant;

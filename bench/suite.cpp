@@ -27,6 +27,17 @@ const std::vector<std::string> pool2d_columns = {
 const std::vector<std::string> activation_columns = {"name", "activation", "alpha", "count",
                                                      "repeat"};
 
+const std::vector<std::string> softmax_columns = {"name", "batch", "classes",
+                                                  "in_h", "in_w",  "repeat"};
+const std::vector<std::string> dense_columns = {"name", "batch", "in_features", "out_features",
+                                                "repeat"};
+const std::vector<std::string> pad2d_columns = {"name",  "batch", "channels", "in_h",
+                                                "in_w",  "mode",  "pad_t",    "pad_b",
+                                                "pad_l", "pad_r", "repeat"};
+
+const std::map<std::string, evr_pad_mode> pad_modes = {
+    {"zero", EVR_PAD_ZERO}, {"replicate", EVR_PAD_REPLICATE}, {"reflect", EVR_PAD_REFLECT}};
+
 const std::map<std::string, evr_pool_kind> pool_kinds = {
     {"max", EVR_POOL_MAX}, {"average", EVR_POOL_AVERAGE}, {"min", EVR_POOL_MIN}};
 
@@ -188,6 +199,34 @@ void read_activation(const Record &record, evr_activation_desc &desc) {
   desc.count = record.integer("count", 1);
 }
 
+void read_softmax(const Record &record, evr_softmax_desc &desc) {
+  desc.batch = record.integer("batch", 1);
+  desc.channels = record.integer("classes", 1);
+  desc.height = record.integer("in_h", 1);
+  desc.width = record.integer("in_w", 1);
+}
+
+void read_dense(const Record &record, evr_dense_desc &desc) {
+  desc.batch = record.integer("batch", 1);
+  desc.in_features = record.integer("in_features", 1);
+  desc.out_features = record.integer("out_features", 1);
+}
+
+void read_pad2d(const Record &record, evr_pad2d_desc &desc) {
+  desc.batch = record.integer("batch", 1);
+  desc.channels = record.integer("channels", 1);
+  desc.in_height = record.integer("in_h", 1);
+  desc.in_width = record.integer("in_w", 1);
+  desc.mode = record.one_of("mode", pad_modes);
+  desc.pad_top = record.integer("pad_t", 0);
+  desc.pad_bottom = record.integer("pad_b", 0);
+  desc.pad_left = record.integer("pad_l", 0);
+  desc.pad_right = record.integer("pad_r", 0);
+  evr_pad2d_sizes sizes;
+  if (evr_pad2d_get_sizes(&desc, &sizes) != EVR_OK)
+    throw Complaint(record.place() + ": " + evr_last_error());
+}
+
 Operation operation_of(const std::string &path, const std::vector<std::string> &header) {
   // The column that only one kind of suite has tells which kind is meant.
   const auto has = [&](const char *column) {
@@ -205,10 +244,20 @@ Operation operation_of(const std::string &path, const std::vector<std::string> &
     operation = Operation::conv2d;
     wanted = conv2d_columns;
     if (has("pool")) wanted.insert(wanted.end(), trio_columns.begin(), trio_columns.end());
+  } else if (has("classes")) {
+    operation = Operation::softmax;
+    wanted = softmax_columns;
+  } else if (has("in_features")) {
+    operation = Operation::dense;
+    wanted = dense_columns;
+  } else if (has("mode")) {
+    operation = Operation::pad2d;
+    wanted = pad2d_columns;
   } else {
     throw Complaint(path +
                     ", line 1: the header names none of the fields out_c (a convolution "
-                    "suite), kind (pooling) and activation, so it is no suite.");
+                    "suite), kind (pooling), activation, classes (softmax), in_features (dense) "
+                    "and mode (padding), so it is no suite.");
   }
   std::set<std::string> seen;
   for (const std::string &column : header) {
@@ -266,6 +315,9 @@ const char *operation_name(Operation operation) {
     case Operation::conv2d: return "convolution";
     case Operation::pool2d: return "pooling";
     case Operation::activation: return "activation";
+    case Operation::softmax: return "softmax";
+    case Operation::dense: return "dense";
+    case Operation::pad2d: return "padding";
   }
   return "unknown";
 }
@@ -275,6 +327,20 @@ const char *activation_name(evr_activation_kind kind) {
     if (entry.second == kind) return entry.first.c_str();
   }
   return "unknown";
+}
+
+const char *pad_mode_name(evr_pad_mode mode) {
+  for (const auto &entry : pad_modes) {
+    if (entry.second == mode) return entry.first.c_str();
+  }
+  return "unknown";
+}
+
+bool Suite::counts_operations() const {
+  if (operation == Operation::conv2d) return true;
+  return operation == Operation::dense &&
+         std::any_of(layers.begin(), layers.end(),
+                     [](const Layer &layer) { return layer.dense.batch > 1; });
 }
 
 std::vector<std::string> suite_names() {
@@ -326,10 +392,14 @@ Suite read_suite(const std::string &name_or_path) {
       case Operation::conv2d: read_conv2d(record, layer.conv2d); break;
       case Operation::pool2d: read_pool2d(record, layer.pool2d); break;
       case Operation::activation: read_activation(record, layer.activation); break;
+      case Operation::softmax: read_softmax(record, layer.softmax); break;
+      case Operation::dense: read_dense(record, layer.dense); break;
+      case Operation::pad2d: read_pad2d(record, layer.pad2d); break;
     }
     suite.layers.push_back(layer);
   }
   if (suite.layers.empty()) throw Complaint(suite.path + " holds no layers.");
+  for (Layer &layer : suite.layers) layer.counts_operations = suite.counts_operations();
   return suite;
 }
 
@@ -362,6 +432,25 @@ std::string shape_text(const Layer &layer) {
     case Operation::activation:
       return std::string(activation_name(layer.activation.activation.kind)) + " of " +
              std::to_string(layer.activation.count) + " values";
+    case Operation::softmax: {
+      const evr_softmax_desc &d = layer.softmax;
+      std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
+      text += std::to_string(d.channels);
+      return d.height * d.width > 1 ? text + "x" + size_text(d.height, d.width) : text;
+    }
+    case Operation::dense: {
+      const evr_dense_desc &d = layer.dense;
+      const std::string text = d.batch > 1 ? std::to_string(d.batch) + "x" : "";
+      return text + std::to_string(d.in_features) + " -> " + std::to_string(d.out_features);
+    }
+    case Operation::pad2d: {
+      const evr_pad2d_desc &d = layer.pad2d;
+      evr_pad2d_sizes sizes;
+      if (evr_pad2d_get_sizes(&d, &sizes) != EVR_OK) return "";
+      return (d.batch > 1 ? std::to_string(d.batch) + "x" : "") + std::to_string(d.channels) + "x" +
+             size_text(d.in_height, d.in_width) + " -> " +
+             size_text(sizes.out_height, sizes.out_width) + ", " + pad_mode_name(d.mode);
+    }
   }
   return "";
 }

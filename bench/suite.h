@@ -10,18 +10,22 @@
 
 namespace evr_bench {
 
-enum class Operation { conv2d, pool2d, activation };
+enum class Operation { conv2d, pool2d, activation, softmax, dense, pad2d };
 
 const char *operation_name(Operation operation);
 
 struct Layer {
   std::string name;
   Operation operation = Operation::conv2d;
-  int64_t repeat = 1;  // how often the network contains this layer
+  int64_t repeat = 1;             // how often the network contains this layer
+  bool counts_operations = true;  // see Suite
   // The one that operation names is set; the others keep their initial values.
   evr_conv2d_desc conv2d = EVR_CONV2D_DESC_INIT;
   evr_pool2d_desc pool2d = EVR_POOL2D_DESC_INIT;
   evr_activation_desc activation = {{EVR_IDENTITY, 0.0f}, 0};
+  evr_softmax_desc softmax = EVR_SOFTMAX_DESC_INIT;
+  evr_dense_desc dense = EVR_DENSE_DESC_INIT;
+  evr_pad2d_desc pad2d = EVR_PAD2D_DESC_INIT;
 };
 
 struct Suite {
@@ -30,6 +34,9 @@ struct Suite {
   std::string note;  // where its layers come from, if that is not the path
   Operation operation = Operation::conv2d;
   std::vector<Layer> layers;
+  // Whether its layers count multiply-adds: convolutions, and dense layers but where all are of
+  // batch 1, which cost no more than reading the weights. The others count bytes.
+  bool counts_operations() const;
 };
 
 // Reads a suite by name (a file of bench/suites without its ".csv") or by path (whatever holds a
@@ -48,5 +55,8 @@ std::string shape_text(const Layer &layer);
 
 // Name of an activation as the suites spell it, such as "leaky_relu".
 const char *activation_name(evr_activation_kind kind);
+
+// Likewise of a padding mode, such as "zero".
+const char *pad_mode_name(evr_pad_mode mode);
 
 }  // namespace evr_bench

@@ -78,7 +78,7 @@ double fraction_of_best(const LayerResult &layer, const Contender &c, const Mach
     const double peak = machine.fma_peak(c.isa, threads);
     return peak > 0 ? rate(layer, c) / peak : 0;
   }
-  const Contender *copy = layer.find("copy");
+  const Contender *copy = layer.find("memcpy");
   return copy ? copy->timing.reported_ns / c.timing.reported_ns : 0;
 }
 

@@ -204,11 +204,15 @@ void Table::begin() {
 
 void Table::begin_suite(const Suite &suite) {
   convolutions_ = suite.operation == Operation::conv2d;
+  operations_ = suite.counts_operations();
   out_ << "\n"
        << paint(bold, suite.name) << "  " << suite.layers.size()
        << " " + std::string(operation_name(suite.operation)) +
               (suite.layers.size() == 1 ? " layer" : " layers")
-       << (convolutions_ ? ", each with " + epilogue_name(context_.settings.epilogue) : "") << "\n";
+       << (convolutions_ || suite.operation == Operation::dense
+               ? ", each with " + epilogue_name(context_.settings.epilogue)
+               : "")
+       << "\n";
   if (!suite.note.empty()) out_ << paint(faint, suite.note) << "\n";
   columns_.clear();
   many_ = suite.layers.size() > many_layers;
@@ -224,7 +228,9 @@ void Table::peers_heading(const Suite &suite) {
     return layer.conv2d.pool.kind != EVR_POOL_NONE;
   });
   for (const auto &[name, version] : context_.peers) {
-    if (name == "OpenBLAS" ? convolutions_ && !trio : convolutions_ || name != "oneDNN-own")
+    const bool dense = suite.operation == Operation::dense;
+    if (name == "OpenBLAS" ? dense || (convolutions_ && !trio)
+                           : convolutions_ || name != "oneDNN-own")
       columns_.push_back(name);
   }
   if (convolutions_) columns_.push_back("im2col-gemm");
@@ -237,8 +243,8 @@ void Table::peers_heading(const Suite &suite) {
        << paint(faint, " ours is faster than it by") << "\n";
   std::string line = left("layer", name_width_) + " " + left("variant", variant_width) + " " +
                      right("time", time_width) + " " +
-                     right(convolutions_ ? "GF/s" : "GB/s", rate_width) + " " +
-                     right(convolutions_ ? "peak" : "copy", percent_width);
+                     right(operations_ ? "GF/s" : "GB/s", rate_width) + " " +
+                     right(operations_ ? "peak" : "copy", percent_width);
   if (wide) line += right("lowest", extra_width) + right("scratch", extra_width);
   for (const std::string &column : columns_) {
     const std::string name = column == "im2col-gemm" ? "im2col" : column;
@@ -313,7 +319,7 @@ void Table::variants_layer(const LayerResult &layer) {
         reference && &c != reference ? reference->timing.reported_ns / c.timing.reported_ns : 0;
     const double speed = rate(layer, c);
     std::string line = left(c.name, 19) + right(time_text(c.timing.reported_ns), 9) +
-                       right(rate_text(speed), 8) + (convolutions_ ? " GF/s" : " GB/s") +
+                       right(rate_text(speed), 8) + (operations_ ? " GF/s" : " GB/s") +
                        right(percent(fraction_of_best(layer, c, context_.machine, threads)), 6) +
                        right(speedup > 0 ? number(speedup, speedup < 10 ? 1 : 0) + "x" : "", 7) +
                        "  ";
@@ -428,7 +434,7 @@ void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
     const std::string name = o.role == Role::ours ? "as chosen" : o.name;
     std::string line = left(name, 19) + right(std::to_string(o.layers), 5) +
                        (o.layers == 1 ? " layer " : " layers") + right(rate_text(o.rate), 8) +
-                       (convolutions_ ? " GF/s" : " GB/s") + right(percent(o.fraction), 6) + "  ";
+                       (operations_ ? " GF/s" : " GB/s") + right(percent(o.fraction), 6) + "  ";
     out_ << "  " << line << bar(o.rate / best, style_.width - 2 - width_of(line)) << "\n";
   }
   for (const Against &a : summary.against) {

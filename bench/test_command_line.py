@@ -307,6 +307,28 @@ class Runs(unittest.TestCase):
                                                   (7, 7), (2, 2), (3, 3)]):
             self.assertTrue(least <= found <= most, largest)
 
+    def test_dense_softmax_and_padding(self):
+        for layout, threads in ('nhwc', '1'), ('nchw', '2'):
+            for suite, names in {'softmax': 'digits|voc', 'dense': 'lenet|mnist',
+                                 'dense_batch': 'mnist', 'padding': 'lenet|_14|s2|reflect'}.items():
+                for epilogue in 'none', 'bias-relu':
+                    self.check_layers(self.results('--suite', suite, '--compare', 'peers',
+                                                   '--filter', names, '--layout', layout,
+                                                   '--threads', threads, '--epilogue', epilogue),
+                                      least=1)
+        for suite, counted in ('dense', 'bytes'), ('dense_batch', 'flop'):
+            layer = self.results('--suite', suite, '--filter', 'mnist_output')['suites'][0]['layers'][0]
+            fraction = {'bytes': 'fraction_of_copy_speed', 'flop': 'fraction_of_fma_peak'}[counted]
+            self.assertEqual(layer['flop'] > 0, counted == 'flop')
+            self.assertIn(fraction, next(c for c in layer['contenders'] if c['chosen']))
+
+    def test_padding_is_checked(self):
+        for layer in self.results('--suite', 'padding', '--filter', 'lenet|reflect'
+                                  )['suites'][0]['layers']:
+            for c in layer['contenders']:
+                self.assertEqual(c['check']['outcome'],
+                                 'not checked' if c['name'] == 'memcpy' else 'identical', c['name'])
+
     def test_peaks(self):
         with tempfile.TemporaryDirectory() as folder:
             data = pathlib.Path(folder) / 'r.json'

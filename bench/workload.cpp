@@ -79,6 +79,34 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
       break;
     }
     case Operation::activation: x_count = y_count = layer.activation.count; break;
+    case Operation::softmax: {
+      evr_softmax_desc &d = w.layer.softmax;
+      d.layout = layout;
+      x_count = y_count = d.batch * d.channels * d.height * d.width;
+      break;
+    }
+    case Operation::dense: {
+      evr_dense_desc &d = w.layer.dense;
+      d.weights_layout = layout == EVR_NHWC ? EVR_IO : EVR_OI;
+      d.activation.kind = epilogue == Epilogue::bias_relu ? EVR_RELU : EVR_IDENTITY;
+      w.has_bias = epilogue != Epilogue::none;
+      x_count = d.batch * d.in_features;
+      weights_count = d.in_features * d.out_features;
+      bias_count = w.has_bias ? d.out_features : 0;
+      y_count = d.batch * d.out_features;
+      if (layer.counts_operations)
+        w.flop = 2.0 * static_cast<double>(d.batch) * static_cast<double>(weights_count);
+      break;
+    }
+    case Operation::pad2d: {
+      evr_pad2d_desc &d = w.layer.pad2d;
+      d.layout = layout;
+      evr_pad2d_sizes sizes;
+      if (evr_pad2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
+      x_count = sizes.x_count;
+      y_count = sizes.y_count;
+      break;
+    }
   }
   w.x = Buffer(x_count);
   w.weights = Buffer(weights_count);
@@ -87,7 +115,7 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
   w.x.fill_random(seed);
   w.weights.fill_random(seed + 1);
   w.bias.fill_random(seed + 2);
-  if (layer.operation == Operation::activation) {
+  if (layer.operation == Operation::activation || layer.operation == Operation::softmax) {
     // The functions of interest bend between -8 and 8.
     for (int64_t i = 0; i < x_count; i++) w.x.data()[i] *= 8.0f;
   }

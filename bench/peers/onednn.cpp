@@ -64,6 +64,9 @@ class OneDnn final : public Peer {
         case Operation::conv2d: return convolution(w);
         case Operation::pool2d: return pooling(w);
         case Operation::activation: return activation(w);
+        case Operation::softmax: return softmax(w);
+        case Operation::dense: return dense(w);
+        case Operation::pad2d: return refuse("it has no padding");
       }
     } catch (const dnnl::error &error) {
       return refuse(std::string("oneDNN says: ") + error.what());
@@ -136,6 +139,13 @@ class OneDnn final : public Peer {
   }
   static void set_primitive(Execution &e, const dnnl::eltwise_forward::primitive_desc &d) {
     e.primitive = dnnl::eltwise_forward(d);
+  }
+
+  static void set_primitive(Execution &e, const dnnl::softmax_forward::primitive_desc &d) {
+    e.primitive = dnnl::softmax_forward(d);
+  }
+  static void set_primitive(Execution &e, const dnnl::inner_product_forward::primitive_desc &d) {
+    e.primitive = dnnl::inner_product_forward(d);
   }
 
   Prepared convolution(Workload &w) {
@@ -263,6 +273,46 @@ class OneDnn final : public Peer {
                                                 beta);
     const dnnl::eltwise_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
     return finish(w, chosen, vector, vector, {}, 0);
+  }
+
+  Prepared softmax(Workload &w) {
+    const evr_softmax_desc &d = w.layer.softmax;
+    const auto f32 = memory::data_type::f32;
+    const bool rows = d.height * d.width == 1;
+    const memory::desc tensor = rows ? memory::desc({d.batch, d.channels}, f32, tag::nc)
+                                     : memory::desc({d.batch, d.channels, d.height, d.width}, f32,
+                                                    d.layout == EVR_NHWC ? tag::nhwc : tag::nchw);
+    const dnnl::softmax_forward::desc operation(prop_kind::forward_inference, tensor, 1);
+    const dnnl::softmax_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
+    return finish(w, chosen, tensor, tensor, {}, 0);
+  }
+
+  Prepared dense(Workload &w) {
+    const evr_dense_desc &d = w.layer.dense;
+    const auto f32 = memory::data_type::f32;
+    const memory::desc source({d.batch, d.in_features}, f32, tag::nc);
+    const memory::desc target({d.batch, d.out_features}, f32, tag::nc);
+    const memory::desc bias({d.out_features}, f32, tag::x);
+    const memory::dims shape = {d.out_features, d.in_features};
+    const memory::desc any_weights(shape, f32, tag::any);
+    const tag plain_weights = d.weights_layout == EVR_IO ? tag::io : tag::oi;
+    dnnl::primitive_attr attributes = user_scratchpad();
+    if (d.activation.kind == EVR_RELU) {
+      dnnl::post_ops after_sum;
+      after_sum.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+      attributes.set_post_ops(after_sum);
+    }
+    const auto kind = prop_kind::forward_inference;
+    const auto operation =
+        w.has_bias ? dnnl::inner_product_forward::desc(kind, source, any_weights, bias, target)
+                   : dnnl::inner_product_forward::desc(kind, source, any_weights, target);
+    const dnnl::inner_product_forward::primitive_desc chosen(operation, attributes, engine_);
+    const memory packed(chosen.weights_desc(), engine_);
+    reorder(memory({shape, f32, plain_weights}, engine_, w.weights.data()), packed);
+    std::unordered_map<int, memory> arguments = {{DNNL_ARG_WEIGHTS, packed}};
+    if (w.has_bias) arguments.insert({DNNL_ARG_BIAS, memory(bias, engine_, w.bias.data())});
+    return finish(w, chosen, source, target, std::move(arguments),
+                  chosen.weights_desc().get_size());
   }
 
   PeerSettings settings_;

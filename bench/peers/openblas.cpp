@@ -122,6 +122,28 @@ void convolve(const Shape &s, const Workload &w, float *y, float *columns, int t
   }
 }
 
+// One sgemv for a single row, one sgemm for more; the bias is there before, for it to add to.
+void multiply(const evr_dense_desc &d, Workload &w, int threads) {
+  const auto batch = static_cast<blasint>(d.batch), in = static_cast<blasint>(d.in_features);
+  const auto out = static_cast<blasint>(d.out_features);
+  const bool io = d.weights_layout == EVR_IO;
+  float *y = w.y.data();
+  const float beta = w.has_bias ? 1.0f : 0.0f;
+  for (int64_t n = 0; w.has_bias && n < d.batch; n++)
+    std::copy_n(w.bias.data(), d.out_features, y + n * d.out_features);
+  if (d.batch == 1)
+    cblas_sgemv(CblasRowMajor, io ? CblasTrans : CblasNoTrans, io ? in : out, io ? out : in, 1.0f,
+                w.weights.data(), io ? out : in, w.x.data(), 1, beta, y, 1);
+  else
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, io ? CblasNoTrans : CblasTrans, batch, out, in, 1.0f,
+                w.x.data(), in, w.weights.data(), io ? out : in, beta, y, out);
+  if (d.activation.kind != EVR_RELU) return;
+#pragma omp parallel for num_threads(threads) if (threads > 1 && d.batch > 1)
+  for (int64_t n = 0; n < d.batch; n++)
+    for (int64_t o = n * d.out_features; o < (n + 1) * d.out_features; o++)
+      y[o] = y[o] < 0.0f ? 0.0f : y[o];
+}
+
 class OpenBlas final : public Peer {
  public:
   explicit OpenBlas(const PeerSettings &settings) : settings_(settings) {
@@ -143,8 +165,9 @@ class OpenBlas final : public Peer {
   }
 
   Prepared prepare(Workload &w) override {
+    if (w.layer.operation == Operation::dense) return dense(w);
     if (w.layer.operation != Operation::conv2d)
-      return refuse("a matrix library: convolutions only");
+      return refuse("a matrix library: convolutions and dense layers only");
     Shape s{};
     s.d = w.layer.conv2d;
     if (s.d.pad_mode != EVR_PAD_ZERO) return refuse("the harness pads with zeros only");
@@ -175,6 +198,16 @@ class OpenBlas final : public Peer {
   }
 
  private:
+  Prepared dense(Workload &w) {
+    const evr_dense_desc d = w.layer.dense;
+    if (std::max({d.batch, d.in_features, d.out_features}) > std::numeric_limits<blasint>::max())
+      return refuse("a side of the matrix does not fit its integers");
+    Prepared prepared;
+    prepared.implementation = d.batch == 1 ? "sgemv" : "sgemm";
+    prepared.run = [d, &w, threads = settings_.threads] { multiply(d, w, threads); };
+    return prepared;
+  }
+
   PeerSettings settings_;
 };
 

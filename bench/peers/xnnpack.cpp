@@ -64,6 +64,9 @@ class XnnPack final : public Peer {
       case Operation::conv2d: return convolution(w);
       case Operation::pool2d: return pooling(w);
       case Operation::activation: return activation(w);
+      case Operation::softmax: return softmax(w);
+      case Operation::dense: return dense(w);
+      case Operation::pad2d: return padding(w);
     }
     return refuse("it has no such operation");
   }
@@ -211,6 +214,61 @@ class XnnPack final : public Peer {
     status = setup(op, 1, w.x.data(), w.y.data(), pool_.get());
     if (status != xnn_status_success) return refuse(status_text(status));
     return finish(guard.release(), "elementwise", 0);
+  }
+
+  Prepared softmax(Workload &w) {
+    const evr_softmax_desc &d = w.layer.softmax;
+    if (d.layout == EVR_NCHW && d.height * d.width > 1) return refuse("its softmax is NHWC only");
+    const size_t channels = count(d.channels);
+    xnn_operator_t op = nullptr;
+    xnn_status status = xnn_create_softmax_nc_f32(channels, channels, channels, 0, &op);
+    if (status != xnn_status_success) return refuse(status_text(status));
+    Operator guard(op);
+    status = xnn_setup_softmax_nc_f32(op, count(d.batch * d.height * d.width), w.x.data(),
+                                      w.y.data(), pool_.get());
+    if (status != xnn_status_success) return refuse(status_text(status));
+    return finish(guard.release(), "softmax", 0);
+  }
+
+  Prepared dense(Workload &w) {
+    const evr_dense_desc &d = w.layer.dense;
+    const size_t in = count(d.in_features), out = count(d.out_features);
+    xnn_operator_t op = nullptr;
+    xnn_status status = xnn_create_fully_connected_nc_f32(
+        in, out, in, out, w.weights.data(), w.has_bias ? w.bias.data() : nullptr,
+        d.activation.kind == EVR_RELU ? 0.0f : -infinity, infinity,
+        d.weights_layout == EVR_IO ? XNN_FLAG_TRANSPOSE_WEIGHTS : 0, &op);
+    if (status != xnn_status_success) return refuse(status_text(status));
+    Operator guard(op);
+    status =
+        xnn_setup_fully_connected_nc_f32(op, count(d.batch), w.x.data(), w.y.data(), pool_.get());
+    if (status != xnn_status_success) return refuse(status_text(status));
+    return finish(guard.release(), "GEMM",
+                  static_cast<size_t>(w.weights.count() + d.out_features) * sizeof(float));
+  }
+
+  Prepared padding(Workload &w) {
+    const evr_pad2d_desc &d = w.layer.pad2d;
+    if (d.mode != EVR_PAD_ZERO) return refuse("it pads with a constant only");
+    const bool nhwc = d.layout == EVR_NHWC;
+    const size_t rows = nhwc ? 1 : 2;  // where the two image dimensions stand among the four
+    size_t shape[4] = {count(d.batch), 0, 0, 0}, before[4] = {}, after[4] = {};
+    shape[nhwc ? 3 : 1] = count(d.channels);
+    shape[rows] = count(d.in_height);
+    shape[rows + 1] = count(d.in_width);
+    before[rows] = count(d.pad_top);
+    before[rows + 1] = count(d.pad_left);
+    after[rows] = count(d.pad_bottom);
+    after[rows + 1] = count(d.pad_right);
+    const uint32_t zero = 0;
+    xnn_operator_t op = nullptr;
+    xnn_status status = xnn_create_constant_pad_nd_x32(&zero, 0, &op);
+    if (status != xnn_status_success) return refuse(status_text(status));
+    Operator guard(op);
+    status = xnn_setup_constant_pad_nd_x32(op, 4, shape, before, after, w.x.data(), w.y.data(),
+                                           pool_.get());
+    if (status != xnn_status_success) return refuse(status_text(status));
+    return finish(guard.release(), "constant pad", 0);
   }
 
   PeerSettings settings_;
