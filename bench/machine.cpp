@@ -139,7 +139,9 @@ void measure_fma(Machine &machine, evr_isa isa, int threads, int attempts) {
 
 }  // namespace
 
+// Tiles multiply and add nothing in float32: what they do is held against vectors.
 double Machine::fma_peak(evr_isa level, int threads) const {
+  if (level == EVR_ISA_AMX) level = EVR_ISA_AVX512;
   for (const FmaPeak &peak : fma) {
     if (peak.isa == level && peak.threads == threads) return peak.gflops;
   }

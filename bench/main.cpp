@@ -92,12 +92,13 @@ void declare(CLI::App &app, Options &o) {
           {{"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}, {"fast", EVR_MATH_FAST}}))
       ->type_name("MODE");
   app.add_option("--max-isa", o.max_isa,
-                 "Highest instruction set for every contender: scalar, neon, avx2, avx512")
+                 "Highest instruction set for every contender: scalar, neon, avx2, avx512, amx")
       ->transform(choice<evr_isa>({{"any", EVR_ISA_ANY},
                                    {"scalar", EVR_ISA_SCALAR},
                                    {"neon", EVR_ISA_NEON},
                                    {"avx2", EVR_ISA_AVX2},
-                                   {"avx512", EVR_ISA_AVX512}}))
+                                   {"avx512", EVR_ISA_AVX512},
+                                   {"amx", EVR_ISA_AMX}}))
       ->envname("EVR_MAX_ISA")
       ->type_name("ISA");
   app.add_option("--epilogue", o.epilogue,

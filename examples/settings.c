@@ -40,9 +40,13 @@ static const choice pad_modes[] = {{"replicate", EVR_PAD_REPLICATE},
 static const choice maths[] = {
     {"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}, {NULL, 0}};
 
-static const choice isas[] = {{"any", EVR_ISA_ANY},       {"scalar", EVR_ISA_SCALAR},
-                              {"neon", EVR_ISA_NEON},     {"avx2", EVR_ISA_AVX2},
-                              {"avx512", EVR_ISA_AVX512}, {NULL, 0}};
+static const choice isas[] = {{"any", EVR_ISA_ANY},
+                              {"scalar", EVR_ISA_SCALAR},
+                              {"neon", EVR_ISA_NEON},
+                              {"avx2", EVR_ISA_AVX2},
+                              {"avx512", EVR_ISA_AVX512},
+                              {"amx", EVR_ISA_AMX},
+                              {NULL, 0}};
 
 static const char *choice_name(const choice *choices, int value) {
   for (; choices->name; ++choices)
@@ -196,7 +200,7 @@ static void print_help(void) {
       "      --math MODE          exact or standard (exact)\n"
       "      --variant NAME       force a variant of the convolution\n"
       "      --list-variants      show which there are for this picture, and why not, and leave\n"
-      "      --max-isa LEVEL      use nothing above scalar, neon, avx2 or avx512\n"
+      "      --max-isa LEVEL      use nothing above scalar, neon, avx2, avx512 or amx\n"
       "      --threads N          at most so many threads (all)\n"
       "      --repeat N           take the best time of N runs (5)\n"
       "  -h, --help               this text\n"

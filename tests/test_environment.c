@@ -90,13 +90,13 @@ static const char *chosen(const evr_plan_options *options, int *threads) {
 }
 
 START_TEST(max_isa_limits_the_choice) {
-  static const char *const levels[] = {"any", "scalar", "neon", "avx2", "avx512"};
+  static const char *const levels[] = {"any", "scalar", "neon", "avx2", "avx512", "amx"};
   setenv("EVR_MAX_ISA", levels[_i], 1);
   const evr_conv2d_desc desc = a_convolution();
   evr_variant_report list[64];
   size_t count;
   ck_assert_int_eq(evr_conv2d_list_variants(&desc, NULL, list, 64, &count), EVR_OK);
-  const evr_isa limit = _i == 0 ? EVR_ISA_AVX512 : (evr_isa)_i;
+  const evr_isa limit = _i == 0 ? EVR_ISA_AMX : (evr_isa)_i;
   int accepted = 0, choices = 0;
   for (size_t i = 0; i < count; i++) {
     if (list[i].isa > limit) {
@@ -186,7 +186,7 @@ int main(void) {
   tcase_add_loop_test(bad, bad_value_is_an_error_of_every_plan, 0,
                       (int)(sizeof bad_values / sizeof bad_values[0]));
   TCase *good = suite_case(suite, "good values");
-  tcase_add_loop_test(good, max_isa_limits_the_choice, 0, 5);
+  tcase_add_loop_test(good, max_isa_limits_the_choice, 0, 6);
   tcase_add_test(good, max_isa_and_option_meet_at_the_lower);
   tcase_add_test(good, variant_is_forced);
   tcase_add_test(good, variant_family_is_forced);

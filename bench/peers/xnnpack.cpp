@@ -54,7 +54,8 @@ class XnnPack final : public Peer {
 
   std::string refusal() const override {
     if (status_ != xnn_status_success) return status_text(status_);
-    if (settings_.isa != settings_.machine_isa)
+    // It has no tiles to do without.
+    if (settings_.isa < settings_.machine_isa && settings_.isa < EVR_ISA_AVX512)
       return std::string("it cannot be limited to ") + evr_isa_name(settings_.isa) + " at run time";
     return "";
   }

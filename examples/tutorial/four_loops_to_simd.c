@@ -235,7 +235,8 @@ static const vector_steps *steps_of(evr_isa isa) {
 int main(int argc, char **argv) {
   evr_cpu_info cpu;
   if (evr_cpu_query(&cpu) != EVR_OK) die(evr_last_error());
-  evr_isa isa = cpu.isa;
+  /* Tiles are beyond this tutorial. */
+  evr_isa isa = cpu.isa == EVR_ISA_AMX ? EVR_ISA_AVX512 : cpu.isa;
   int threads = cpu.logical_cpus;
   bool only_check = false;
   for (int i = 1; i < argc; i++) {

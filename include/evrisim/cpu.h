@@ -13,10 +13,13 @@ extern "C" {
 typedef enum evr_isa {
   EVR_ISA_ANY = 0, /**< in options: no limit */
   EVR_ISA_SCALAR =
-      1,             /**< the baseline of the architecture (plain x86-64: SSE2, not used by hand) */
-  EVR_ISA_NEON = 2,  /**< AArch64 Advanced SIMD with fused multiply-add */
-  EVR_ISA_AVX2 = 3,  /**< AVX2, FMA3; YMM state enabled */
-  EVR_ISA_AVX512 = 4 /**< AVX2 and AVX-512 F, BW, CD, DQ, VL; ZMM state enabled */
+      1,            /**< the baseline of the architecture (plain x86-64: SSE2, not used by hand) */
+  EVR_ISA_NEON = 2, /**< AArch64 Advanced SIMD with fused multiply-add */
+  EVR_ISA_AVX2 = 3, /**< AVX2, FMA3; YMM state enabled */
+  EVR_ISA_AVX512 = 4, /**< AVX2 and AVX-512 F, BW, CD, DQ, VL; ZMM state enabled */
+  /** AVX-512 as above, AMX-TILE, AMX-BF16; tile state enabled, and granted to this process by the
+   *  operating system, which evrisim asks when it first looks at the CPU */
+  EVR_ISA_AMX = 5
 } evr_isa;
 
 /** What evr_cpu_query found. */
@@ -41,8 +44,8 @@ EVR_API evr_status evr_cpu_query(evr_cpu_info *info);
  *  it does not fit. A buffer of 2048 bytes always suffices. */
 EVR_API evr_status evr_cpu_report(char *text, size_t size);
 
-/** Name of a level as EVR_MAX_ISA takes it: "scalar", "neon", "avx2", "avx512"; "any";
- * "unknown". */
+/** Name of a level as EVR_MAX_ISA takes it: "scalar", "neon", "avx2", "avx512",
+ *  "amx"; "any"; "unknown". */
 EVR_API const char *evr_isa_name(evr_isa isa);
 
 #ifdef __cplusplus

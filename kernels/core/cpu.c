@@ -65,7 +65,7 @@ static const struct {
   const char *name;
 } isa_names[] = {
     {EVR_ISA_ANY, "any"},   {EVR_ISA_SCALAR, "scalar"}, {EVR_ISA_NEON, "neon"},
-    {EVR_ISA_AVX2, "avx2"}, {EVR_ISA_AVX512, "avx512"},
+    {EVR_ISA_AVX2, "avx2"}, {EVR_ISA_AVX512, "avx512"}, {EVR_ISA_AMX, "amx"},
 };
 enum { ISA_NAMES = sizeof isa_names / sizeof isa_names[0] };
 

@@ -1,7 +1,12 @@
 /* CPUID and XGETBV (Intel SDM volume 2, CPUID; volume 1, 13.3). Feature bits only, never model
  * numbers: virtual machines mask features that the model has. */
+#define _GNU_SOURCE /* syscall */
 #include <cpuid.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "core/cpu_features.h"
 
@@ -52,8 +57,26 @@ static bool is_double_pumped(void) {
   return __get_cpuid(0x8000001au, &a, &b, &c, &d) && (a & 4) != 0 && (a & 8) == 0;
 }
 
+/* Linux keeps tile registers from a process until it asks for them: for all of its threads, once
+ * and for good (Documentation/arch/x86/xstate.rst). It refuses where a thread's signal stack is too
+ * small to hold them. */
+#define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM */
+#define TILE_DATA 18
+
+/* Of leaf 7; compilers differ in their names. */
+#define AMX_BF16 (1u << 22)
+#define AMX_TILE (1u << 24)
+
+static bool tiles_are_granted(void) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+  return true;
+#endif
+}
+
 int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATURES]) {
-  unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0;
+  unsigned a = 0, b = 0, c = 0, d = 0, b7 = 0, d7 = 0;
   if (__get_cpuid(0, &a, &b, &c, &d)) {
     memcpy(cpu->vendor, &b, 4);
     memcpy(cpu->vendor + 4, &d, 4);
@@ -64,8 +87,13 @@ int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATU
   a = b = c = d = 0;
   __get_cpuid(1, &a, &b, &c, &d);
   const unsigned c1 = c;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) b7 = b;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+    b7 = b;
+    d7 = d;
+  }
   const uint64_t state = c1 & bit_OSXSAVE ? xcr0() : 0;
+  const bool tiles = (d7 & AMX_TILE) != 0 && (d7 & AMX_BF16) != 0 &&
+                     (state & 0x60000) == 0x60000; /* XTILECFG, XTILEDATA */
   const struct {
     const char *name;
     bool present;
@@ -81,15 +109,19 @@ int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATU
       {"avx512dq", b7 & bit_AVX512DQ, EVR_ISA_AVX512},
       {"avx512vl", b7 & bit_AVX512VL, EVR_ISA_AVX512},
       {"os-zmm", (state & 0xe6) == 0xe6, EVR_ISA_AVX512},
+      {"amx-tile", (d7 & AMX_TILE) != 0, EVR_ISA_AMX},
+      {"amx-bf16", (d7 & AMX_BF16) != 0, EVR_ISA_AMX},
+      {"os-tiles", tiles && tiles_are_granted(), EVR_ISA_AMX},
   };
   const int count = sizeof asked / sizeof asked[0];
-  bool avx2 = true, avx512 = true;
+  bool avx2 = true, avx512 = true, amx = true;
   for (int i = 0; i < count; i++) {
     features[i] = (evr_cpu_feature){asked[i].name, asked[i].present};
     if (!asked[i].present && asked[i].isa == EVR_ISA_AVX2) avx2 = false;
-    if (!asked[i].present) avx512 = false;
+    if (!asked[i].present && asked[i].isa <= EVR_ISA_AVX512) avx512 = false;
+    if (!asked[i].present) amx = false;
   }
   cpu->double_pumped_avx512 = avx512 && is_double_pumped();
-  cpu->isa = avx512 ? EVR_ISA_AVX512 : avx2 ? EVR_ISA_AVX2 : EVR_ISA_SCALAR;
+  cpu->isa = amx ? EVR_ISA_AMX : avx512 ? EVR_ISA_AVX512 : avx2 ? EVR_ISA_AVX2 : EVR_ISA_SCALAR;
   return count;
 }

@@ -31,7 +31,7 @@ static void read_environment(void) {
   if (value != NULL) {
     environment.max_isa = evr_isa_from_name(value);
     if (environment.max_isa == EVR_ISA_ANY && strcmp(value, "any") != 0)
-      refuse("EVR_MAX_ISA", value, "scalar, neon, avx2, avx512 or any");
+      refuse("EVR_MAX_ISA", value, "scalar, neon, avx2, avx512, amx or any");
   }
   value = value_of("EVR_VARIANT");
   if (value != NULL) {

@@ -117,7 +117,7 @@ evr_status bad_plan_status(evr_status status, const void *plan);
       {calls, {SET(common.options.math, -1)}, EVR_INVALID_ARGUMENT, {"options.math is -1"}},       \
       {calls, {SET(common.options.effort, 2)}, EVR_INVALID_ARGUMENT, {"options.effort is 2"}},     \
       {calls, {SET(common.options.effort, -1)}, EVR_INVALID_ARGUMENT, {"options.effort is -1"}},   \
-      {calls, {SET(common.options.max_isa, 5)}, EVR_INVALID_ARGUMENT, {"options.max_isa is 5"}},   \
+      {calls, {SET(common.options.max_isa, 6)}, EVR_INVALID_ARGUMENT, {"options.max_isa is 6"}},   \
       {calls, {SET(common.options.max_isa, -1)}, EVR_INVALID_ARGUMENT, {"options.max_isa is -1"}}, \
       {calls,                                                                                      \
        {SET(common.options.num_threads, -1)},                                                      \
