@@ -21,7 +21,7 @@ FUNCTION = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP = re.compile(r"^j\w+$")
 TARGET = re.compile(r"([0-9a-f]+) <")
-FMA = re.compile(r"^vfn?m(?:add|sub)\d+ps$")
+FMA = re.compile(r"^(?:vfn?m(?:add|sub)\d+ps|tdpbf16ps)$")
 STACK_STORE = re.compile(r"[xyz]mm\d+(?:\{%k\d\})?,\s*-?(?:0x[0-9a-f]+)?\(%r[sb]p")
 SCALAR_MOVES = ("vmovd", "vmovq", "vmovss", "vmovsd")
 

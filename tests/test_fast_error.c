@@ -15,8 +15,8 @@ typedef struct stated {
   double per_root; /* error at most per_root * sqrt(channels) + constant */
   double constant;
 } stated;
-static const stated stated_errors[] = {{"winograd4", 1.0e-7, 4.0e-7},
-                                       {"winograd2", 3.2e-8, 1.2e-7}};
+static const stated stated_errors[] = {
+    {"winograd4", 1.0e-7, 4.0e-7}, {"winograd2", 3.2e-8, 1.2e-7}, {"amx-bf16x2", 0.0, 5.0e-6}};
 
 #define PROMISE 2e-5
 
@@ -29,6 +29,7 @@ static double allowed_error(const char *variant, int64_t in_channels) {
   return PROMISE;
 }
 
+/* Negative where the variant does not take so few channels. */
 static double relative_error(const evr_variant *variant, int64_t in_channels) {
   walk w;
   walk_begin(&w, variant);
@@ -43,7 +44,11 @@ static double relative_error(const evr_variant *variant, int64_t in_channels) {
   ck_assert(conv2d_inputs_make(&w, &c, &in));
   const conv2d_way way = {PLACE_END, true, true, 1, {NULL, NULL}};
   const float *y = conv2d_run(&w, &c, &in, &way, &conv2d_shared_buffers);
-  ck_assert_msg(y != NULL, "%s refused: %s", variant->name, w.failure);
+  ck_assert_msg(!walk_failed(&w), "%s", w.failure);
+  if (y == NULL) {
+    conv2d_inputs_free(&in);
+    return -1.0;
+  }
   const size_t count = (size_t)in.sizes.y_count;
   double *exact = malloc(2 * count * sizeof *exact);
   if (exact == NULL) abort();
@@ -66,15 +71,19 @@ START_TEST(error_is_as_stated) {
     if (variant->operation != EVR_OP_CONV2D || variant->math != EVR_SERVES_FAST ||
         strncmp(variant->name, "fault-", 6) == 0 || !variant_runs_here(variant))
       continue;
-    checked++;
+    int measured = 0;
     for (size_t k = 0; k < sizeof channels / sizeof channels[0]; k++) {
       const double error = relative_error(variant, channels[k]);
+      if (error < 0.0) continue;
+      checked++;
+      measured++;
       const double allowed = allowed_error(variant->name, channels[k]);
       printf("  %s: %lld channels: %.2g\n", variant->name, (long long)channels[k], error);
       ck_assert_msg(error <= allowed && allowed <= PROMISE,
                     "%s, %lld channels: relative L2 error %g, stated is at most %g", variant->name,
                     (long long)channels[k], error, allowed);
     }
+    ck_assert_msg(measured >= 5, "%s took %d of the cases", variant->name, measured);
   }
   ck_assert_uint_gt(checked, 0);
 }

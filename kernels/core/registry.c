@@ -18,6 +18,16 @@
 #else
 #define AVX2(...)
 #endif
+#if defined(EVR_BUILD_AMX)
+#if defined(EVR_AMX_EMULATED) /* tiles by vectors, in builds for the tests */
+#define AMX_ISA EVR_ISA_AVX512
+#else
+#define AMX_ISA EVR_ISA_AMX
+#endif
+#define AMX(name, math, kernel) {name, EVR_OP_CONV2D, AMX_ISA, math, &kernel},
+#else
+#define AMX(name, math, kernel)
+#endif
 #if defined(EVR_BUILD_NEON)
 #define NEON(...) {__VA_ARGS__},
 #else
@@ -41,6 +51,7 @@
 #define DECLARE(kernel) \
   extern const evr_kernel kernel##_avx512, kernel##_avx2, kernel##_neon, kernel##_scalar
 
+extern const evr_kernel evr_conv2d_amx_bf16x2, evr_conv2d_amx_bf16x3;
 DECLARE(evr_conv2d_depthwise);
 DECLARE(evr_conv2d_direct);
 DECLARE(evr_conv2d_im2col_gemm);
@@ -63,6 +74,8 @@ static const evr_variant registry[] = {
     PLANTED_FAULTS
     ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
+    AMX("amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_amx_bf16x2)
+    AMX("amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_amx_bf16x3)
     ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)
     ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd2", evr_conv2d_winograd2)
     ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)

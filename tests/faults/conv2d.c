@@ -22,11 +22,44 @@ typedef enum fault {
   FAULT_DROPS_NAN,
   FAULT_WRONG_GROUP,
   FAULT_DROPS_RESIDUAL,
-  FAULT_BEYOND_THE_BOUND
+  FAULT_BEYOND_THE_BOUND,
+  FAULT_NO_GUARD,
+  FAULT_PRODUCT_MISSING
 } fault;
+
+static float flushed(float value) { return fabsf(value) < FLT_MIN ? 0.0f : value; }
+
+/* What is left of a float after pieces of 8 bits: each takes its nearest one away. */
+static void cut_into_pieces(float value, float pieces[3]) {
+  for (int i = 0; i < 3; i++) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x8000u) & 0xffff0000u;
+    memcpy(&pieces[i], &bits, sizeof bits);
+    value -= pieces[i];
+    pieces[i] = flushed(pieces[i]);
+  }
+}
+
+/* x w from products of pieces, in hardware that flushes subnormals, with nobody to ask whether it
+ * may be done: infinities become NaN, and small values are lost. */
+static float add_pieces(float sum, float x, float w, fault wrong) {
+  float a[3], b[3];
+  cut_into_pieces(x, a);
+  cut_into_pieces(w, b);
+  double term = 0.0;
+  for (int i = 2; i >= 0; i--)
+    for (int j = 2 - i; j >= 0; j--)
+      if (wrong != FAULT_PRODUCT_MISSING || j != 2) term += (double)a[i] * (double)b[j];
+  return flushed((float)((double)sum + term));
+}
 
 /* One term of the sum. */
 static float add_term(float sum, float x, float w, fault wrong) {
+  if (wrong == FAULT_NO_GUARD) return add_pieces(sum, x, w, wrong);
+  if (wrong == FAULT_PRODUCT_MISSING && x != 0.0f && fabsf(x) > 0x1p-40f && fabsf(x) < 0x1p40f &&
+      fabsf(w) > 0x1p-40f && fabsf(w) < 0x1p40f)
+    return add_pieces(sum, x, w, wrong);
   return wrong == FAULT_ROUNDS_TWICE ? sum + x * w : fmaf(x, w, sum);
 }
 
@@ -230,6 +263,14 @@ static void right(const void *problem, const void *arguments) {
 const evr_kernel fault_conv2d_refuses_all = {.accepts = refuses, .cost = cost, .forward = right};
 const evr_kernel fault_conv2d_no_reason = {
     .accepts = refuses_silently, .cost = cost, .forward = right};
+
+/* Variants that serve EVR_MATH_STANDARD and EVR_MATH_FAST. */
+ARITHMETIC_FAULT(fault_conv2d_standard_no_guard, FAULT_NO_GUARD)
+ARITHMETIC_FAULT(fault_conv2d_standard_product_missing, FAULT_PRODUCT_MISSING)
+ARITHMETIC_FAULT(fault_conv2d_standard_drops_nan, FAULT_DROPS_NAN)
+ARITHMETIC_FAULT(fault_conv2d_standard_drops_residual, FAULT_DROPS_RESIDUAL)
+ADDED_FAULT(fault_conv2d_standard_three_threads,
+            if (p->common.parallel.threads == 3) flip_last_bit(&call->y[outputs(p) - 1]))
 
 /* Variants that serve EVR_MATH_FAST alone. The first is what a wrong digit in a coefficient of the
  * transforms makes of every other pixel of a row. */

@@ -35,6 +35,12 @@
                                                       fault_conv2d_refuses_all)                    \
                                                       row("fault-refuses-without-a-reason",        \
                                                           fault_conv2d_no_reason)
+#define FOR_STANDARD_CONV2D_FAULTS(row)                                                  \
+  row("fault-standard-no-guard", fault_conv2d_standard_no_guard)                         \
+      row("fault-standard-product-missing", fault_conv2d_standard_product_missing)       \
+          row("fault-standard-drops-nan", fault_conv2d_standard_drops_nan)               \
+              row("fault-standard-drops-residual", fault_conv2d_standard_drops_residual) \
+                  row("fault-standard-three-threads", fault_conv2d_standard_three_threads)
 #define FOR_FAST_CONV2D_FAULTS(row)                                              \
   row("fault-fast-coefficient", fault_conv2d_fast_coefficient)                   \
       row("fault-fast-three-threads", fault_conv2d_fast_three_threads)           \
@@ -62,6 +68,7 @@
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
+FOR_STANDARD_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_FAST_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_POOL2D_FAULTS(DECLARE_FAULT)
 FOR_PAD2D_FAULTS(DECLARE_FAULT)
@@ -70,6 +77,8 @@ FOR_SOFTMAX_FAULTS(DECLARE_FAULT)
 FOR_DENSE_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define STANDARD_CONV2D_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_STANDARD, &kernel},
 #define FAST_CONV2D_FAULT(name, kernel) \
   {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_FAST, &kernel},
 #define POOL2D_FAULT(name, kernel) {name, EVR_OP_POOL2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
@@ -78,13 +87,14 @@ FOR_DENSE_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_ACTIVATION, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_FAULT(name, kernel) {name, EVR_OP_SOFTMAX, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_FAULT(name, kernel) {name, EVR_OP_DENSE, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                      \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)           \
-  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT) \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)           \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)             \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)   \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)         \
+#define PLANTED_FAULTS                              \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)                   \
+  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT) \
+  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)         \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)                   \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)                     \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)           \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                 \
   FOR_DENSE_FAULTS(DENSE_FAULT)
 
 #endif

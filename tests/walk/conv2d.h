@@ -53,9 +53,23 @@ extern conv2d_buffers conv2d_shared_buffers;
 float *conv2d_expected(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
 
 /* What every way to execute the case must give, bit for bit: the reference's output; or, of a
- * variant that serves EVR_MATH_FAST alone, its own with one thread, once that has been judged
- * (conv2d_fast.c). The caller frees it. NULL where the variant refuses or has failed. */
+ * variant that does not serve EVR_MATH_EXACT, its own with one thread, once that has been judged
+ * (conv2d_judge.c). The caller frees it. NULL where the variant refuses or has failed. */
 float *conv2d_settled(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs);
+
+/* Whether what EVR_MATH_STANDARD promises is kept, output by output; else a failure is recorded.
+ * reference: the reference's outputs. */
+bool conv2d_standard_is_right(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
+                              const double *exact, const double *magnitude, const float *reference,
+                              const float *y);
+
+/* By how much an output before the activation may be off, where terms of this magnitude are summed
+ * up: gamma_n magnitude. */
+double conv2d_bound(const conv2d_case *c, double magnitude);
+
+/* How much an activation may stretch a difference: 1.5 for hard-swish, the greatest of those
+ * without a parameter. */
+double conv2d_steepness(const evr_activation *activation);
 
 /* Whether the relative L2 error of a whole output keeps what EVR_MATH_FAST promises; else a failure
  * is recorded. exact and magnitude are the oracle's. */
@@ -65,6 +79,12 @@ bool conv2d_fast_is_right(walk *walk, const conv2d_case *c, const conv2d_inputs 
 /* Executes and compares bit for bit. False where refused or failed. */
 bool conv2d_run_and_compare(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
                             const conv2d_way *way, const float *expected);
+
+/* The same of a whole output behind its activation, against the reference; of special values, that
+ * they are not lost. */
+void conv2d_fast_judge(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
+                       const double *exact, const double *magnitude, const float *reference,
+                       const float *y);
 
 /* The convolution in double, written without the library: y, and the sum of the magnitudes of all
  * that was added up. No activation, no pooling. Layouts as the descriptor says. */

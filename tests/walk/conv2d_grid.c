@@ -242,6 +242,32 @@ static void squares(grid *g) {
       }
 }
 
+/* Enough channels for tiles of 16 pixels by 16 channels by 32 terms: the ends of each, with windows
+ * that find their pixels in several phases of a stride. */
+static void tiles(grid *g) {
+  static const int64_t depths[] = {16, 31, 32, 33, 65, 128};
+  static const int64_t widths[] = {1, 15, 16, 17, 31, 33, 49};
+  static const int64_t outputs[] = {1, 16, 17, 32, 33, 65};
+  static const int64_t kernels[][2] = {{1, 1}, {3, 3}, {2, 5}, {1, 4}};
+  static const int64_t strides[] = {1, 2, 3, 4};
+  int i = 0;
+  for (int c = 0; c < COUNT(depths); c++)
+    for (int w = 0; w < COUNT(widths); w++, i++) {
+      conv2d_case k = plain_case(depths[c], 3 + i % 4, widths[w], outputs[(c + w) % 6], 1);
+      k.desc.kernel_height = kernels[i % 4][0];
+      k.desc.kernel_width = kernels[i % 4][1];
+      k.desc.stride_height = strides[(i / 2) % 4];
+      k.desc.stride_width = strides[(i / 3) % 4];
+      k.desc.dilation_height = 1 + i % 3;
+      k.desc.dilation_width = 1 + (i / 4) % 4;
+      k.desc.batch = 1 + (i % 5 == 0);
+      k.desc.pad_mode = i % 4 == 3 ? EVR_PAD_REPLICATE : EVR_PAD_ZERO;
+      set_pads(&k.desc, i % 4 + 2, i % 3, 8, 9);
+      k.desc.activation.kind = i % 3 == 0 ? EVR_RELU : i % 7 == 1 ? EVR_TANH : EVR_IDENTITY;
+      visit_layouts(g, k);
+    }
+}
+
 /* Pixels whose channels are a power of two apart meet in few sets of the first cache; kernels have
  * ways of their own for these. */
 static void crowded_channels(grid *g) {
@@ -274,6 +300,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   epilogues(&g);
   shapes(&g);
   squares(&g);
+  tiles(&g);
   crowded_channels(&g);
 }
 

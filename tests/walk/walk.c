@@ -49,11 +49,15 @@ bool walk_take(walk *w, int64_t index) {
   return !walk_failed(w) && ((uint64_t)index + test_seed()) % scale == 0;
 }
 
-bool walk_is_exact(const walk *w) { return (w->variant->math & EVR_SERVES(EVR_MATH_EXACT)) != 0; }
+evr_math walk_mode(const walk *w) {
+  const unsigned served = w->variant->math;
+  if ((served & EVR_SERVES(EVR_MATH_EXACT)) != 0) return EVR_MATH_EXACT;
+  return (served & EVR_SERVES(EVR_MATH_STANDARD)) != 0 ? EVR_MATH_STANDARD : EVR_MATH_FAST;
+}
 
 evr_plan_options walk_options(const walk *w, int threads) {
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
-  options.math = walk_is_exact(w) ? EVR_MATH_EXACT : EVR_MATH_FAST;
+  options.math = walk_mode(w);
   options.variant = w->variant->name;
   options.num_threads = threads;
   return options;

@@ -38,8 +38,8 @@ void walk_fail(walk *walk, const char *format, ...) __attribute__((format(printf
 /* Whether to run the next case of a grid: all, or one in test_scale(). */
 bool walk_take(walk *walk, int64_t index);
 
-/* Whether the variant is to give the reference's bits; else it serves EVR_MATH_FAST alone. */
-bool walk_is_exact(const walk *walk);
+/* The strictest mode that the variant serves. */
+evr_math walk_mode(const walk *walk);
 
 /* Options that force the walk's variant, in the strictest mode that it serves, or the reference. */
 evr_plan_options walk_options(const walk *walk, int threads);
