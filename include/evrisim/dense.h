@@ -45,7 +45,9 @@ EVR_API const char *evr_dense_plan_variant(const evr_dense_plan *plan);
 /** Bytes of workspace for one execution; 0 for a NULL plan. See evr_conv2d_workspace_size. */
 EVR_API size_t evr_dense_workspace_size(const evr_dense_plan *plan, bool packed);
 
-/** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). */
+/** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). A
+ * variant may do either, and be quicker with packed ones: it then needs no workspace for plain
+ * ones. */
 EVR_API size_t evr_dense_packed_size(const evr_dense_plan *plan);
 
 /** Packs weights once for many executions; see evr_conv2d_pack. */

@@ -42,6 +42,8 @@ typedef struct evr_kernel {
   /* weights as the descriptor lays them out; packed is aligned to EVR_ALIGNMENT. */
   void (*pack)(const void *problem, const float *weights, void *packed);
   void (*forward)(const void *problem, const void *call);
+  /* Packed weights are welcome, and not needed: plain ones are read as they are. */
+  bool reads_plain;
 } evr_kernel;
 
 typedef struct evr_variant {

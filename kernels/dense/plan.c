@@ -1,5 +1,4 @@
-/* The public calls of dense layers: check, choose, then hand over to the variant. No variant needs
- * scratch beside packed weights. */
+/* The public calls of dense layers: check, choose, then hand over to the variant. */
 #include "core/check.h"
 #include "core/choose.h"
 #include "core/memory.h"
@@ -8,6 +7,7 @@
 #include "dense/problem.h"
 #include "dense/trial.h"
 
+/* No variant needs scratch beside packed weights, and some can do without those. */
 struct evr_dense_plan {
   evr_plan_head head;
   evr_dense_problem problem;
@@ -50,7 +50,8 @@ size_t evr_dense_packed_size(const evr_dense_plan *plan) {
 }
 
 size_t evr_dense_workspace_size(const evr_dense_plan *plan, bool packed) {
-  return packed ? 0 : evr_dense_packed_size(plan);
+  const bool none = packed || plan == NULL || plan->head.variant->kernel->reads_plain;
+  return none ? 0 : evr_dense_packed_size(plan);
 }
 
 evr_status evr_dense_pack(const evr_dense_plan *plan, const float *weights, void *packed) {
@@ -101,7 +102,7 @@ evr_status evr_dense_execute(const evr_dense_plan *plan, const evr_dense_argumen
   evr_dense_call call = {.x = a->x, .weights = a->weights, .bias = a->bias, .y = a->y};
   if (packed) {
     call.packed = evr_align((void *)(uintptr_t)a->packed);
-  } else if (plan->packed_bytes > 0) {
+  } else if (plan->packed_bytes > 0 && !plan->head.variant->kernel->reads_plain) {
     void *here = evr_align(own != NULL ? own : a->workspace);
     plan->head.variant->kernel->pack(&plan->problem, a->weights, here);
     call.packed = here;

@@ -15,7 +15,7 @@ typedef struct evr_dense_problem {
 typedef struct evr_dense_call {
   const float *x;
   const float *weights; /* plain; NULL where the variant packs */
-  const void *packed;   /* aligned; NULL where the variant does not pack */
+  const void *packed;   /* aligned; NULL where the variant does not pack, or can do without */
   const float *bias;    /* or NULL */
   float *y;
 } evr_dense_call;
