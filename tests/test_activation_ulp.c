@@ -270,6 +270,39 @@ START_TEST(exponential_within_bound) {
 }
 END_TEST
 
+/* More results than the caches hold are written another way, a vector at a time from the first that
+ * is aligned: the same bits, and nothing beside them. */
+#define MANY (((int64_t)16 << 20) / (int64_t)sizeof(float) + 1037)
+
+START_TEST(many_values_have_the_same_bits) {
+  const evr_activation activation = {_i == 0 ? EVR_RELU : EVR_SIGMOID, 0.0f};
+  float *from = malloc((size_t)MANY * sizeof *from), *to = malloc((size_t)(MANY + 2) * sizeof *to);
+  ck_assert(from != NULL && to != NULL);
+  for (int64_t i = 0; i < MANY; i++) from[i] = (float)(i * 7919 % 20011 - 10000) * 0x1p-10f;
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t i = 0; i < rows; i++) {
+    const evr_activation_desc desc = {activation, MANY};
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = registry[i].name;
+    options.num_threads = 2;
+    evr_activation_plan *plan;
+    if (registry[i].operation != EVR_OP_ACTIVATION ||
+        evr_activation_plan_create(&desc, &options, &plan) != EVR_OK)
+      continue;
+    to[0] = to[MANY + 1] = 77.0f;
+    ck_assert_int_eq(evr_activation_forward(plan, from, to + 1), EVR_OK);
+    int64_t wrong = to[0] != 77.0f || to[MANY + 1] != 77.0f;
+    for (int64_t k = 0; k < MANY; k++)
+      wrong += to[k + 1] != evr_activation_reference(&activation, from[k]);
+    ck_assert_msg(wrong == 0, "%s: %" PRId64 " values are wrong", registry[i].name, wrong);
+    evr_activation_plan_destroy(plan);
+  }
+  free(from);
+  free(to);
+}
+END_TEST
+
 int main(void) {
   suite_begin("activation ulp");
   const int vectors = vector_variants();
@@ -282,5 +315,6 @@ int main(void) {
     if (exhaustive() && vectors > 0) tcase_add_loop_test(one, function_exhaustively, i, i + 1);
   }
   tcase_add_test(suite_case(suite, "exp"), exponential_within_bound);
+  tcase_add_loop_test(suite_case(suite, "many"), many_values_have_the_same_bits, 0, 2);
   return suite_end(suite);
 }
