@@ -12,6 +12,7 @@
   size_t evr_conv2d_direct_nchw_workspace_size_##isa(const evr_conv2d_problem *problem);          \
   void evr_conv2d_direct_nchw_pack_##isa(const evr_conv2d_problem *problem, const float *weights, \
                                          void *packed);                                           \
+  void evr_conv2d_direct_nchw_prepare_##isa(void *problem);                                       \
   void evr_conv2d_direct_nchw_forward_##isa(const evr_conv2d_problem *problem,                    \
                                             const evr_conv2d_call *call);
 EVR_FOR_EACH_INSTANCE(EVR_DIRECT_DECLARE)

@@ -5,6 +5,9 @@
  * block of channels and each cut of the sum, the weights of that block and cut (a panel that
  * streams from L2) meet every tile of the band. */
 #include "conv/direct.h"
+
+#include <string.h>
+
 #include "activation/apply.h"
 #include "conv/band.h"
 #include "conv/band_rows.h"
@@ -93,6 +96,26 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.stretches = evr_ceil_div(b.blocks, b.stretch);
   evr_band_shape_size(&b.shape, p, band);
   b.slot_bytes = evr_band_bytes(&b.shape);
+  return b;
+}
+
+_Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+static void prepare(void *problem) {
+  evr_conv2d_problem *p = problem;
+  if (p->desc.layout == EVR_NCHW) {
+    EVR_NAME(evr_conv2d_direct_nchw_prepare)(p);
+    return;
+  }
+  const blocking b = make_blocking(p);
+  memcpy(p->prepared.state, &b, sizeof b);
+  p->prepared.by = prepare;
+}
+
+static blocking blocking_of(const evr_conv2d_problem *p) {
+  blocking b;
+  if (p->prepared.by != prepare) return make_blocking(p);
+  memcpy(&b, p->prepared.state, sizeof b);
   return b;
 }
 
@@ -317,7 +340,7 @@ static void forward(const void *problem, const void *call) {
     EVR_NAME(evr_conv2d_direct_nchw_forward)(p, call);
     return;
   }
-  job j = {p, call, make_blocking(p)};
+  job j = {p, call, blocking_of(p)};
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
                    run_task, &j);
 }
@@ -349,4 +372,5 @@ const evr_kernel EVR_NAME(evr_conv2d_direct) = {
     .workspace_size = workspace_size,
     .pack = pack,
     .forward = forward,
+    .prepare = prepare,
 };

@@ -5,6 +5,9 @@
  * A task takes a few panels of pixels, and of each a block of the depth at a time out of the image,
  * into a buffer that stays in the caches while all output channels pass over it. */
 #include "conv/direct.h"
+
+#include <string.h>
+
 #include "conv/gather.h"
 #include "conv/pace.h"
 #include "conv/weights.h"
@@ -78,6 +81,22 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t width = b.group * EVR_GEMM_COLUMNS + LINE;
   b.buffer_bytes = evr_size_floats(width * b.depth + EVR_LANES);
   b.slot_bytes = b.buffer_bytes + (size_t)width * sizeof(evr_segment);
+  return b;
+}
+
+_Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+void EVR_NAME(evr_conv2d_direct_nchw_prepare)(void *problem) {
+  evr_conv2d_problem *p = problem;
+  const blocking b = make_blocking(p);
+  memcpy(p->prepared.state, &b, sizeof b);
+  p->prepared.by = EVR_NAME(evr_conv2d_direct_nchw_prepare);
+}
+
+static blocking blocking_of(const evr_conv2d_problem *p) {
+  blocking b;
+  if (p->prepared.by != EVR_NAME(evr_conv2d_direct_nchw_prepare)) return make_blocking(p);
+  memcpy(&b, p->prepared.state, sizeof b);
   return b;
 }
 
@@ -224,7 +243,7 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                                               const evr_conv2d_call *call) {
-  job j = {p, call, make_blocking(p)};
+  job j = {p, call, blocking_of(p)};
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches,
                    run_task, &j);
 }

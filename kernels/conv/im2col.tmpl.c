@@ -7,6 +7,9 @@
  * Depth is in canonical order. A 1x1 window that moves by 1 without padding needs no copy: there
  * the image is the matrix. */
 #include "conv/direct.h"
+
+#include <string.h>
+
 #include "conv/gather.h"
 #include "conv/pace.h"
 #include "conv/weights.h"
@@ -56,6 +59,22 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
     const size_t segment_bytes = ((size_t)b.band * sizeof(evr_segment) + 63) & ~(size_t)63;
     b.slot_bytes = evr_size_sum(b.slot_bytes, b.scratch_bytes + segment_bytes);
   }
+  return b;
+}
+
+_Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+static void prepare(void *problem) {
+  evr_conv2d_problem *p = problem;
+  const blocking b = make_blocking(p);
+  memcpy(p->prepared.state, &b, sizeof b);
+  p->prepared.by = prepare;
+}
+
+static blocking blocking_of(const evr_conv2d_problem *p) {
+  blocking b;
+  if (p->prepared.by != prepare) return make_blocking(p);
+  memcpy(&b, p->prepared.state, sizeof b);
   return b;
 }
 
@@ -204,7 +223,7 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
-  job j = {p, call, make_blocking(p)};
+  job j = {p, call, blocking_of(p)};
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
                    run_task, &j);
 }
@@ -252,4 +271,5 @@ const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {
     .workspace_size = workspace_size,
     .pack = pack,
     .forward = forward,
+    .prepare = prepare,
 };

@@ -89,6 +89,7 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
+  if (kernel->prepare != NULL) kernel->prepare(&t.conv);
   /* In whole lines, as one begins where the other ends. */
   const size_t packed =
       kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;

@@ -6,6 +6,12 @@
 #include "core/registry.h"
 #include "evrisim/conv2d.h"
 
+/* What a kernel has prepared for its own calls, so that small layers need not wait for it. */
+typedef struct evr_prepared {
+  void (*by)(void *problem); /* only the same may read it; NULL: nobody has */
+  int64_t state[40];
+} evr_prepared;
+
 /* A problem may be a band of a larger one: sizes.conv_height rows of its output from first_row on.
  * desc and x are those of the whole, y and residual begin with the band. What is packed for the
  * whole serves the band, so it must depend on neither; nor must the size of the workspace depend on
@@ -22,6 +28,7 @@ typedef struct evr_conv2d_problem {
   double multiplies; /* multiply-adds of the whole operation */
   int64_t first_row;
   int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
+  evr_prepared prepared;
 } evr_conv2d_problem;
 
 typedef struct evr_conv2d_call {

@@ -30,9 +30,3 @@ void evr_release(const evr_allocator *allocator, void *memory) {
   else
     free(memory);
 }
-
-bool evr_overlap(const void *a, size_t a_size, const void *b, size_t b_size) {
-  if (a == NULL || b == NULL || a_size == 0 || b_size == 0) return false;
-  const uintptr_t a_start = (uintptr_t)a, b_start = (uintptr_t)b;
-  return a_start < b_start ? b_start - a_start < a_size : a_start - b_start < b_size;
-}
