@@ -223,7 +223,8 @@ EVR_INLINE void evr_amx_image_fill(evr_amx_image *im, const int pieces, int64_t 
     }
 }
 
-/* The range of all that the windows of an output row read. */
+/* The range of all that the windows of an output row read, and of pixels that dilated ones step
+ * over in the same rows. */
 EVR_INLINE evr_amx_range evr_amx_image_range(const evr_amx_image *im, int64_t row) {
   const evr_amx_axis *axis = &im->shape->vertical;
   evr_amx_range range = evr_amx_nothing;
