@@ -84,7 +84,9 @@ EVR_API const char *evr_conv2d_plan_variant(const evr_conv2d_plan *plan);
 EVR_API int evr_conv2d_plan_threads(const evr_conv2d_plan *plan);
 
 /** Bytes of workspace for one execution; with plain weights this includes room to pack them.
- *  packed: whether the execution is given packed weights. 0 for a NULL plan. */
+ *  packed: whether the execution is given packed weights. 0 for a NULL plan. Beside packed weights
+ *  no variant that a plan chooses, but im2col-gemm, wants more than x, y and the packed weights
+ *  take together. Up to 32 KiB of scratch are on the stack of whoever executes, not counted. */
 EVR_API size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed);
 
 /** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). */

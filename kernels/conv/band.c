@@ -13,6 +13,14 @@ static bool is_padded(const evr_conv2d_desc *d) {
   return (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
 }
 
+/* Bytes of scratch of one row, about: of the copy, and of pointers and places. */
+static size_t row_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const size_t pixel = sizeof(float *) + sizeof(int64_t);
+  const size_t tables = evr_size_product((size_t)p->sizes.conv_width, pixel) +
+                        (size_t)p->desc.kernel_height * sizeof(evr_run) + 3 * 64;
+  return evr_size_sum(evr_band_copy_bytes(shape, p, 1), tables);
+}
+
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   *shape = (evr_band_shape){0};
@@ -20,6 +28,9 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   shape->folded = whole && (!is_padded(d) || d->in_channels < FOLD_BELOW);
   shape->copied = shape->folded && is_padded(d);
   if (shape->copied) evr_band_copy_shape_init(shape, p);
+  /* Where one row would want more than is to be had, taps are runs. */
+  if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) evr_band_copy_all(shape, p);
+  if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) *shape = (evr_band_shape){0};
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
 }
@@ -32,6 +43,21 @@ static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
 
 int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
 
+/* Regions of whole rows, at most: pixels with as many taps lie between those at one edge and those
+ * at the other (add_regions). */
+static int64_t most_regions(const evr_conv2d_problem *p, int64_t rows) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t across = evr_min(
+      evr_ceil_div(d->pad_left, d->stride_width) + evr_ceil_div(d->pad_right, d->stride_width) + 1,
+      p->sizes.conv_width);
+  const int64_t down = evr_min(evr_ceil_div(d->pad_top, d->stride_height) +
+                                   evr_ceil_div(d->pad_bottom, d->stride_height) + 1,
+                               rows);
+  return evr_min(across, EVR_MOST_REGIONS) * evr_min(down, EVR_MOST_REGIONS) < EVR_MOST_REGIONS
+             ? across * down
+             : EVR_MOST_REGIONS;
+}
+
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t width = p->sizes.conv_width;
@@ -40,13 +66,15 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
   const size_t pointers = evr_size_product((size_t)evr_band_pointers(shape), (size_t)pixels);
   shape->pointer_bytes = evr_size_lines(evr_size_product(pointers, sizeof(float *)));
   shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
-  shape->run_bytes =
-      evr_size_lines(evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
-                                      may_skip(shape, p) ? EVR_MOST_REGIONS : 1));
+  shape->run_bytes = evr_size_lines(
+      evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
+                       may_skip(shape, p) ? (size_t)most_regions(p, pixels / width) : 1));
   shape->zero_bytes =
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
   if (shape->copied) {
-    const int64_t rows = evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
+    const int64_t rows = shape->rows
+                             ? pixels / width
+                             : evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
     shape->copy_bytes = evr_band_copy_bytes(shape, p, rows);
   }
 }

@@ -24,6 +24,19 @@ static int64_t right_columns(const evr_band_shape *shape, const evr_conv2d_probl
   return count > 0 ? (count - 1) * p->desc.stride_width + p->desc.kernel_width : 0;
 }
 
+/* Input rows that so many output rows read. */
+static int64_t rows_read(const evr_conv2d_desc *d, int64_t rows) {
+  return rows > 0 ? (rows - 1) * d->stride_height + extent_of(d) : 0;
+}
+
+/* Output rows whose windows reach over the top, and over the bottom only, at most. */
+static int64_t most_above(const evr_conv2d_desc *d) {
+  return evr_ceil_div(d->pad_top, d->stride_height);
+}
+static int64_t most_below(const evr_conv2d_desc *d) {
+  return evr_ceil_div(d->pad_bottom, d->stride_height);
+}
+
 /* Outputs of one direction before *inside, and from *beyond on, have windows that reach over an
  * edge. They are counted from output `first` of the whole image. */
 static void find_edges(int64_t first, int64_t outputs, int64_t size, int64_t extent, int64_t stride,
@@ -40,24 +53,19 @@ void evr_band_copy_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p
   find_edges(p->first_row, p->sizes.conv_height, d->in_height, extent_of(d), d->stride_height,
              d->pad_top, &shape->above, &shape->below);
   const int64_t columns = left_columns(shape, d) + right_columns(shape, p);
-  shape->edges =
-      columns <= d->in_width / WIDER && d->in_width >= evr_ceil_div(LEAST_FLOATS, d->in_channels);
+  /* The rows over the top and bottom are copied besides: in low images all rows, and twice. */
+  const int64_t rows = rows_read(d, most_above(d)) + rows_read(d, most_below(d));
+  shape->edges = rows < d->in_height && columns <= d->in_width / WIDER &&
+                 d->in_width >= evr_ceil_div(LEAST_FLOATS, d->in_channels);
   /* Windows in the image and at its edges share the distance of their rows. */
-  const int64_t width = shape->edges ? d->in_width : d->in_width + d->pad_left + d->pad_right;
-  shape->copy_pitch = width * d->in_channels;
+  shape->copy_pitch = d->in_width * d->in_channels;
+  if (!shape->edges) evr_band_copy_all(shape, p);
 }
 
-/* Input rows that so many output rows read. */
-static int64_t rows_read(const evr_conv2d_desc *d, int64_t rows) {
-  return rows > 0 ? (rows - 1) * d->stride_height + extent_of(d) : 0;
-}
-
-/* Output rows whose windows reach over the top, and over the bottom only, at most. */
-static int64_t most_above(const evr_conv2d_desc *d) {
-  return evr_ceil_div(d->pad_top, d->stride_height);
-}
-static int64_t most_below(const evr_conv2d_desc *d) {
-  return evr_ceil_div(d->pad_bottom, d->stride_height);
+void evr_band_copy_all(evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  shape->edges = false;
+  shape->copy_pitch = (d->in_width + d->pad_left + d->pad_right) * d->in_channels;
 }
 
 /* Whichever rows of the whole image a problem has, so that its bands can share memory. */

@@ -8,6 +8,9 @@
 /* Sets what a copied shape knows before it has a size. */
 void evr_band_copy_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
 
+/* Has whole rows copied, wherever they lie. */
+void evr_band_copy_all(evr_band_shape *shape, const evr_conv2d_problem *p);
+
 /* Bytes of the copy for bands that touch at most so many output rows, saturating. */
 size_t evr_band_copy_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p, int64_t rows);
 

@@ -15,6 +15,9 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p);
 
+/* Whether the blocks of one output row need no more scratch than that. */
+bool EVR_NAME(evr_depthwise_blocks_fit)(const evr_conv2d_problem *p, int64_t bytes);
+
 /* As in evr_kernel. */
 size_t EVR_NAME(evr_depthwise_nhwc_packed_size)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_nchw_packed_size)(const evr_conv2d_problem *p);

@@ -11,7 +11,7 @@
 /* A window spread by dilation over millions of pixels would want scratch for all of them. */
 #define MOST_SLOT_BYTES ((size_t)1 << 24)
 /* Beyond this a block is no longer at home in the second level cache. */
-#define MOST_BLOCK_BYTES ((size_t)1 << 20)
+#define MOST_BLOCK_BYTES ((int64_t)1 << 20)
 
 typedef enum way { WAY_NHWC, WAY_NCHW, WAY_BLOCKS } way;
 
@@ -25,7 +25,7 @@ static way way_of(const evr_conv2d_problem *p) {
                     (d->kernel_width == 3 || (d->kernel_width == 5 && EVR_LANES == 16)) &&
                     d->stride_width == d->stride_height && d->stride_width <= 2;
   if (EVR_LANES == 1 || 2 * d->out_channels <= EVR_LANES || wide ||
-      EVR_NAME(evr_depthwise_blocks_slot_bytes)(p) > MOST_BLOCK_BYTES)
+      !EVR_NAME(evr_depthwise_blocks_fit)(p, evr_min(MOST_BLOCK_BYTES, p->scratch_share)))
     return WAY_NCHW;
   return WAY_BLOCKS;
 }

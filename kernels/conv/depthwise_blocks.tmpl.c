@@ -31,7 +31,8 @@ static cut make_cut(const evr_conv2d_problem *p) {
   const int64_t covered = evr_depthwise_tile_start(&c.tiles, c.tiles.all);
   c.in_columns = evr_max((covered - 1) * d->stride_width + reach + 1, d->pad_left + d->in_width);
 
-  const int64_t pixels = CHUNK_BYTES / (EVR_LANES * (int64_t)sizeof(float));
+  const int64_t bytes = evr_min(CHUNK_BYTES, p->scratch_share - p->scratch_share / 8);
+  const int64_t pixels = bytes / (EVR_LANES * (int64_t)sizeof(float));
   const int64_t rest = pixels - evr_min(vertical_reach, pixels) * evr_min(c.in_columns, pixels);
   const int64_t most = rest / (evr_min(c.in_columns, pixels) * evr_min(d->stride_height, pixels) +
                                evr_min(width, pixels));
@@ -50,6 +51,13 @@ static cut make_cut(const evr_conv2d_problem *p) {
 
 static size_t cut_bytes(const cut *c) {
   return evr_size_sum(evr_size_sum(c->rows_bytes, c->in_bytes), c->out_bytes);
+}
+
+bool EVR_NAME(evr_depthwise_blocks_fit)(const evr_conv2d_problem *p, int64_t bytes) {
+  evr_conv2d_problem row = *p; /* whatever the height: bands are packed for as the whole is */
+  row.sizes.conv_height = 1;
+  const cut c = make_cut(&row);
+  return cut_bytes(&c) <= (size_t)bytes;
 }
 
 size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p) {

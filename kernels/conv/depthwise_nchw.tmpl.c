@@ -73,7 +73,8 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.pitch = width + c.horizontal.reach;
   if (c.kind != NULL) c.pitch = evr_round_up(c.pitch, 16); /* few loads then cross cache lines */
   const int64_t phases = c.vertical.period * c.horizontal.period;
-  const int64_t fit = CHUNK_BYTES / (int64_t)sizeof(float) / c.pitch;
+  const int64_t bytes = evr_min(CHUNK_BYTES, p->scratch_share - p->scratch_share / 8);
+  const int64_t fit = bytes / (int64_t)sizeof(float) / c.pitch;
   int64_t most = (fit - phases * c.vertical.reach) / (c.kind != NULL ? phases : phases + 1);
   if (c.kind != NULL) most = evr_max(most / EVR_PLANE_ROWS, 1) * EVR_PLANE_ROWS;
   c.chunks = evr_ceil_div(height, evr_max(evr_min(most, height), 1));

@@ -20,7 +20,7 @@
 
 typedef struct cut {
   const evr_depthwise_kind *kind;
-  bool copied, together;
+  bool copied, together, tight;
   int64_t vectors, blocks;     /* of a pixel; block b has units near b / blocks */
   int64_t unit, units;         /* vectors that a block has a multiple of, but for the last */
   int64_t block;               /* most vectors of a block */
@@ -96,11 +96,49 @@ static double crowding(const evr_conv2d_desc *d) {
   return columns * (double)d->kernel_height / ((double)distinct * ways);
 }
 
+static size_t cut_bytes(const cut *c) {
+  return evr_size_sum(evr_size_sum(c->rows_bytes, c->pixels_bytes),
+                      evr_size_sum(evr_size_sum(c->offsets_bytes, c->zero_bytes),
+                                   evr_size_sum(c->copy_bytes, c->sums_bytes)));
+}
+
+/* Derives all that follows from the rows and tiles of a task. */
+static void size_cut(cut *c, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
+  const int64_t vertical_reach = (d->kernel_height - 1) * d->dilation_height;
+  c->strips = evr_ceil_div(c->tiles.all, c->strip);
+  c->chunks = evr_ceil_div(p->sizes.conv_height, c->rows);
+  const int64_t widest = c->tiles.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
+  const int64_t covered = evr_min(c->strip * widest, tile_start(c, c->tiles.all));
+  c->in_columns = (covered - 1) * d->stride_width + reach + 1;
+  c->in_rows = (c->rows - 1) * d->stride_height + vertical_reach + 1;
+  const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = d->stride_width};
+  c->row_pixels = evr_depthwise_row_pixels(widest, c->kind->kernel, &shape);
+  c->rows_bytes = array_bytes(c->in_rows, 1, 1, sizeof(float *));
+  if (c->copied) {
+    c->offsets_bytes = array_bytes(c->in_columns, 1, 1, sizeof(int64_t));
+    /* An odd number of cache lines: columns must not evict each other. */
+    c->copy_pitch = evr_round_up(c->block * EVR_LANES, 16);
+    if (c->copy_pitch / 16 % 2 == 0) c->copy_pitch += 16;
+    if (c->tight) c->copy_pitch = c->block * EVR_LANES;
+    c->ring = evr_min(vertical_reach + 1, c->in_rows);
+    c->copy_row = c->in_columns * c->copy_pitch + 16;
+    c->copy_bytes = array_bytes(c->ring, c->copy_row, 1, sizeof(float));
+  } else {
+    c->pixels_bytes = array_bytes(c->in_rows, c->row_pixels, 1, sizeof(float *));
+    c->offsets_bytes = array_bytes(c->strip, c->row_pixels, 1, sizeof(int64_t));
+    c->zero_bytes = array_bytes(c->block, EVR_LANES, 1, sizeof(float));
+    if (c->together)
+      c->sums_bytes =
+          array_bytes(EVR_DEPTHWISE_TOGETHER * EVR_DEPTHWISE_WIDE, EVR_LANES, 1, sizeof(float));
+  }
+}
+
 static cut make_cut(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, threads = p->common.parallel.threads;
   const int64_t reach = (d->kernel_width - 1) * d->dilation_width;
-  const int64_t vertical_reach = (d->kernel_height - 1) * d->dilation_height;
   cut c = {0};
   c.kind = EVR_NAME(evr_depthwise_kind_of)(d);
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
@@ -125,38 +163,17 @@ static cut make_cut(const evr_conv2d_problem *p) {
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, tasks) : 1;
   c.chunks = evr_min(evr_max(evr_ceil_div(height, MOST_ROWS), wanted), height);
   c.rows = evr_ceil_div(height, c.chunks);
-  c.chunks = evr_ceil_div(height, c.rows);
-
-  const int64_t widest = c.tiles.wide > 0 ? EVR_DEPTHWISE_WIDE : EVR_DEPTHWISE_NARROW;
-  const int64_t covered = evr_min(c.strip * widest, tile_start(&c, c.tiles.all));
-  c.in_columns = (covered - 1) * d->stride_width + reach + 1;
-  c.in_rows = (c.rows - 1) * d->stride_height + vertical_reach + 1;
-  const evr_depthwise_work shape = {.kernel_width = d->kernel_width, .stride = d->stride_width};
-  c.row_pixels = evr_depthwise_row_pixels(widest, c.kind->kernel, &shape);
-  c.rows_bytes = array_bytes(c.in_rows, 1, 1, sizeof(float *));
-  if (c.copied) {
-    c.offsets_bytes = array_bytes(c.in_columns, 1, 1, sizeof(int64_t));
-    /* An odd number of cache lines: columns must not evict each other. */
-    c.copy_pitch = evr_round_up(c.block * EVR_LANES, 16);
-    if (c.copy_pitch / 16 % 2 == 0) c.copy_pitch += 16;
-    c.ring = evr_min(vertical_reach + 1, c.in_rows);
-    c.copy_row = c.in_columns * c.copy_pitch + 16;
-    c.copy_bytes = array_bytes(c.ring, c.copy_row, 1, sizeof(float));
-  } else {
-    c.pixels_bytes = array_bytes(c.in_rows, c.row_pixels, 1, sizeof(float *));
-    c.offsets_bytes = array_bytes(c.strip, c.row_pixels, 1, sizeof(int64_t));
-    c.zero_bytes = array_bytes(c.block, EVR_LANES, 1, sizeof(float));
-    if (c.together)
-      c.sums_bytes =
-          array_bytes(EVR_DEPTHWISE_TOGETHER * EVR_DEPTHWISE_WIDE, EVR_LANES, 1, sizeof(float));
+  size_cut(&c, p);
+  /* Where memory is short: narrower copies, or fewer rows to point at. */
+  while (cut_bytes(&c) > (size_t)p->scratch_share && (c.copied ? !c.tight : c.rows > 1)) {
+    c.tight = c.strip == 1;
+    if (c.copied)
+      c.strip = evr_ceil_div(c.strip, 2);
+    else
+      c.rows = evr_ceil_div(c.rows, 2);
+    size_cut(&c, p);
   }
   return c;
-}
-
-static size_t cut_bytes(const cut *c) {
-  return evr_size_sum(evr_size_sum(c->rows_bytes, c->pixels_bytes),
-                      evr_size_sum(evr_size_sum(c->offsets_bytes, c->zero_bytes),
-                                   evr_size_sum(c->copy_bytes, c->sums_bytes)));
 }
 
 size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {

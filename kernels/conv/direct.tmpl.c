@@ -28,6 +28,8 @@
 /* Pointers of a band, all runs together. */
 #define BAND_POINTERS 8192
 #define BAND_PIXELS 1024
+/* Pixels of a band, where memory is short. */
+#define LEAST_BAND_PIXELS 8
 
 /* Packed weights begin with a line that says whether they are all finite. */
 typedef struct packed_header {
@@ -80,6 +82,19 @@ static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64
   return evr_ceil_div(height, evr_min(bands, height)) * width;
 }
 
+/* Halves a band until its scratch is small enough, in whole rows as far as it can: a part of a row
+ * may lie in two, of which both would be copied. Returns its pixels. */
+static int64_t size_band(blocking *b, const evr_conv2d_problem *p, int64_t band) {
+  const size_t share = (size_t)p->scratch_share;
+  const int64_t width = p->sizes.conv_width;
+  for (evr_band_shape_size(&b->shape, p, band);
+       evr_band_bytes(&b->shape) > share && band > (b->shape.copied ? width : LEAST_BAND_PIXELS);
+       evr_band_shape_size(&b->shape, p, band))
+    band = band > width && band % width == 0 ? evr_ceil_div(band / width, 2) * width
+                                             : evr_ceil_div(band, 2);
+  return band;
+}
+
 static blocking make_blocking(const evr_conv2d_problem *p) {
   blocking b;
   evr_band_shape_init(&b.shape, p);
@@ -89,12 +104,11 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t threads = p->common.parallel.threads;
   const int64_t images = p->desc.batch * p->desc.groups;
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
-  const int64_t band = band_pixels(&b, p, wanted);
+  const int64_t band = size_band(&b, p, band_pixels(&b, p, wanted));
   b.bands = evr_ceil_div(p->sizes.conv_height * p->sizes.conv_width, band);
   b.stretches = threads > 1 ? evr_min(b.blocks, evr_ceil_div(wanted, b.bands)) : 1;
   b.stretch = evr_ceil_div(b.blocks, b.stretches);
   b.stretches = evr_ceil_div(b.blocks, b.stretch);
-  evr_band_shape_size(&b.shape, p, band);
   b.slot_bytes = evr_band_bytes(&b.shape);
   return b;
 }

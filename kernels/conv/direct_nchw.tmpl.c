@@ -29,6 +29,15 @@
  * where the pixels of a tap are would else take longer than copying them. */
 #define WIDE_BELOW 8
 
+/* Least depth of a block, where memory is short. */
+#define LEAST_DEPTH 8
+
+/* Cycles for a tile to start and end, to look for the segments of a tap, and to copy a step. */
+#define TILE_START 27.0
+#define TAP_START 1.8
+#define SEGMENT_FIND 1.3
+#define SEGMENT_COPY 0.66
+
 /* So few pixels left over by whole vectors are done one by one, with output channels in the
  * lanes. */
 #define ODD_PIXELS (EVR_GEMM_HAS_COLUMN ? 3 : 0)
@@ -42,6 +51,7 @@ typedef struct blocking {
   int64_t full_panels;        /* of vectors */
   int64_t panels;             /* and one of the odd pixels, if there are any */
   int64_t group, tasks;       /* panels of a task, tasks of an image and stretch */
+  int64_t columns;            /* floats of a panel's row in the buffer, at most */
   bool wide;                  /* the panels of a task share rows of its buffer */
   int64_t stretch, stretches; /* output channels of a task, tasks of a group */
   size_t buffer_bytes, slot_bytes;
@@ -51,6 +61,47 @@ typedef struct blocking {
 static int64_t first_vector(const blocking *b, int64_t panel) {
   if (panel >= b->full_panels) return b->vectors + panel - b->full_panels;
   return panel * (b->vectors / b->full_panels) + evr_min(panel, b->vectors % b->full_panels);
+}
+
+/* Segments of a tap in so many pixels, at most; one more for what is beyond the last pixel. */
+static int64_t most_segments(const evr_conv2d_problem *p, int64_t pixels) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = p->sizes.conv_width;
+  const int64_t rows = evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
+  /* Zeros side by side are one segment. */
+  const int64_t row = d->pad_mode == EVR_PAD_ZERO ? 3 : 1 + d->pad_left + d->pad_right;
+  return rows * evr_min(row, width) + 1;
+}
+
+static void size_buffer(const evr_conv2d_problem *p, blocking *b) {
+  /* A copied segment may end in whole vectors, and rows of a power of 2 keep a line apart. */
+  const int64_t width = b->group * b->columns + (b->wide ? LINE : 0);
+  b->buffer_bytes = evr_size_floats(width * b->depth + EVR_LANES);
+  const int64_t pixels = b->wide ? b->group * b->columns : b->columns;
+  const size_t segments = evr_size_product((size_t)most_segments(p, pixels), sizeof(evr_segment));
+  b->slot_bytes = evr_size_sum(b->buffer_bytes, evr_size_lines(segments));
+}
+
+/* Fewer panels in a task, or a lower block of the depth, until its buffer is small enough:
+ * whichever costs less, as more tasks find more segments, and more blocks start more tiles. */
+static void shrink(const evr_conv2d_problem *p, blocking *b) {
+  for (size_buffer(p, b); b->slot_bytes > (size_t)p->scratch_share; size_buffer(p, b)) {
+    const double taps = (double)(p->desc.kernel_height * p->desc.kernel_width);
+    const double gather = taps * (TAP_START + SEGMENT_FIND) + (double)p->depth * SEGMENT_COPY;
+    /* The segments are shorter as well. */
+    const double more_tasks =
+        b->wide ? 2.0 * (double)evr_ceil_div(b->panels, b->group) * gather : 0.0;
+    const int64_t blocks = evr_ceil_div(p->depth, b->depth);
+    const double more_blocks = (double)blocks * TILE_START *
+                               (double)(b->panels * evr_ceil_div(p->group_out, EVR_GEMM_ROWS));
+    const bool shallow = b->depth <= LEAST_DEPTH;
+    if (b->group > 1 && (shallow || more_tasks <= more_blocks))
+      b->group = evr_ceil_div(b->group, 2);
+    else if (shallow)
+      return;
+    else
+      b->depth = evr_ceil_div(p->depth, blocks + evr_ceil_div(blocks, 8));
+  }
 }
 
 static blocking make_blocking(const evr_conv2d_problem *p) {
@@ -71,16 +122,14 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   const int64_t images = d->batch * d->groups;
   const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, images) : 1;
   if (b.panels < wanted * b.group) b.group = evr_max(1, b.panels / wanted);
+  b.columns = b.full_panels > 0 ? evr_ceil_div(b.vectors, b.full_panels) * EVR_LANES : EVR_LANES;
+  b.wide = p->group_in < WIDE_BELOW;
+  shrink(p, &b);
   b.tasks = evr_ceil_div(b.panels, b.group);
   int64_t pieces = 1;
   while (b.tasks * pieces < wanted && b.tasks * images * pieces % threads != 0) pieces++;
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, pieces), EVR_GEMM_ROWS);
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
-  b.wide = p->group_in < WIDE_BELOW;
-  /* A copied segment may end in whole vectors, and rows of a power of 2 keep a line apart. */
-  const int64_t width = b.group * EVR_GEMM_COLUMNS + LINE;
-  b.buffer_bytes = evr_size_floats(width * b.depth + EVR_LANES);
-  b.slot_bytes = b.buffer_bytes + (size_t)width * sizeof(evr_segment);
   return b;
 }
 
@@ -214,7 +263,7 @@ static void run_task(void *argument, int64_t task, int slot) {
     const int64_t from = first_vector(b, first_panel + i) * EVR_LANES;
     const int64_t to = first_vector(b, first_panel + i + 1) * EVR_LANES;
     t.panels[i] = (panel){from, evr_min(to, out_plane) - from, b->wide ? all.width : to - from,
-                          buffer + (b->wide ? from - first : i * b->depth * EVR_GEMM_COLUMNS)};
+                          buffer + (b->wide ? from - first : i * b->depth * b->columns)};
   }
 
   const int64_t channels_end = evr_min((stretch + 1) * b->stretch, p->group_out);
@@ -262,8 +311,8 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double gathers = (double)(b.wide ? b.tasks : b.panels);
   const double segments = evr_segment_count(p, (double)out_plane / gathers);
   const double taps = gathers * (double)(d->kernel_height * d->kernel_width);
-  const double finding = taps * (1.8 + 1.3 * segments);
-  const double copying = depth * (0.66 * gathers * segments + 1.2 * (double)b.vectors);
+  const double finding = taps * (TAP_START + SEGMENT_FIND * segments);
+  const double copying = depth * (SEGMENT_COPY * gathers * segments + 1.2 * (double)b.vectors);
 
   double steps = b.full_panels == 0
                      ? 0.0
@@ -272,6 +321,6 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   if (odd > 0)
     steps += (double)(out_plane - b.vectors * EVR_LANES) * (EVR_LANES == 16 ? 1.9 : 1.4) *
              evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
-  const double tiles = 27.0 * blocks * ((double)b.full_panels * row_tiles + column_tiles);
+  const double tiles = TILE_START * blocks * ((double)b.full_panels * row_tiles + column_tiles);
   return 75.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);
 }

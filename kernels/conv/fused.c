@@ -13,8 +13,8 @@
 #if !defined(BAND_BYTES) /* less in a build for the tests, so that small cases are cut */
 #define BAND_BYTES (evr_l2_bytes() / 2)
 #endif
-/* So little is held in any case. */
-#define SMALL_BAND_BYTES 32768
+/* So little is held by all threads in any case. */
+#define SMALL_BAND_BYTES (EVR_CONV2D_STACK_BYTES / 4 * 3)
 
 /* Rows of the convolution. */
 typedef struct span {
@@ -70,15 +70,16 @@ static void cut_chunks(evr_fused *f) {
 }
 
 /* Bands whose rows of the convolution fit into BAND_BYTES of each thread that works on them; and,
- * unless they are small, into three quarters of what x, y and the weights take. */
+ * unless they are small, into half of what x, y and the weights take. */
 static void cut_bands(evr_fused *f) {
   const evr_conv2d_problem *c = f->conv;
   const int64_t row_floats = c->sizes.conv_width * c->desc.out_channels;
   const double all =
       (double)c->sizes.x_count + (double)c->sizes.weights_count + (double)f->pool->sizes.y_count;
-  const double share = 0.75 * all * sizeof(float) / f->outside.threads;
+  const double share = 0.5 * all * sizeof(float) / f->outside.threads;
   const double cache = (double)BAND_BYTES * f->inside.threads;
-  const double bytes = share > SMALL_BAND_BYTES ? share : SMALL_BAND_BYTES;
+  const double small = (double)SMALL_BAND_BYTES / f->outside.threads;
+  const double bytes = share > small ? share : small;
   const double fitting = (bytes < cache ? bytes : cache) / ((double)row_floats * sizeof(float));
   const int64_t stride = f->pool->desc.window.stride_height;
   const int64_t rows = (int64_t)evr_min((int64_t)fitting, c->sizes.conv_height);
@@ -161,13 +162,19 @@ static size_t find_scratch(const evr_fused *f) {
   return most;
 }
 
-void evr_fused_init(evr_fused *f) {
+void evr_fused_init(evr_fused *f, evr_conv2d_problem *conv) {
+  f->conv = conv;
   const evr_pool2d_window *w = &f->pool->desc.window;
   f->extent = (w->kernel_height - 1) * w->dilation_height + 1;
   cut_chunks(f);
   cut_bands(f);
   f->map_plane = f->map_rows * f->conv->sizes.conv_width;
   f->map_bytes = evr_size_floats(f->map_plane * f->conv->desc.out_channels);
+  const evr_conv2d_sizes all = {.x_count = f->conv->sizes.x_count,
+                                .y_count = f->pool->sizes.y_count,
+                                .weights_count = f->conv->sizes.weights_count};
+  evr_conv2d_share_scratch(conv, &all, (int64_t)f->map_bytes * f->outside.threads,
+                           (int64_t)f->outside.threads * f->inside.threads);
   f->scratch_bytes = find_scratch(f);
 }
 

@@ -24,8 +24,9 @@ typedef struct evr_fused {
   size_t map_bytes, scratch_bytes;       /* of a task */
 } evr_fused;
 
-/* Sets all that follows from conv, pool, filter and condense. */
-void evr_fused_init(evr_fused *fused);
+/* Sets conv, whose share of the scratch becomes that of its bands, and all that follows from it and
+ * from pool, filter and condense. */
+void evr_fused_init(evr_fused *fused, evr_conv2d_problem *conv);
 
 /* Bytes of workspace beside packed weights, saturating. */
 size_t evr_fused_workspace_size(const evr_fused *fused);

@@ -18,12 +18,18 @@ typedef struct trio {
   evr_conv2d_sizes sizes; /* of the whole: y is the pooled output */
 } trio;
 
+/* No more scratch than this is on the stack of evr_conv2d_execute. */
+#if !defined(MOST_ON_STACK) /* none in a build for the tests, which watch the edges of workspaces */
+#define MOST_ON_STACK EVR_CONV2D_STACK_BYTES
+#endif
+
 struct evr_conv2d_plan {
   evr_plan_head head;
   trio trio;
   evr_fused fused;      /* where pooled */
   size_t packed_bytes;  /* of packed weights, without slack for alignment */
   size_t scratch_bytes; /* of all other workspace, likewise */
+  bool on_stack;        /* there is scratch, and none of it is workspace */
 };
 
 /* The pooling of a convolution is a pooling of its output. */
@@ -62,8 +68,11 @@ static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *o
   EVR_TRY(init_trio(t, desc));
   EVR_TRY(evr_settings_get(options, settings));
   evr_problem_init(&t->conv.common, settings, 0.0);
+  evr_conv2d_share_scratch(&t->conv, &t->sizes, 0, 1);
   evr_problem_take_threads(EVR_OP_CONV2D, settings, &t->conv.common);
   if (t->pooled) evr_problem_init(&t->pool.common, settings, t->pool.work);
+  /* Again, now that the threads are known. */
+  evr_conv2d_share_scratch(&t->conv, &t->sizes, 0, t->conv.common.parallel.threads);
   return EVR_OK;
 }
 
@@ -89,20 +98,20 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
-  if (kernel->prepare != NULL) kernel->prepare(&t.conv);
-  /* In whole lines, as one begins where the other ends. */
-  const size_t packed =
-      kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
-  evr_fused fused = {.conv = &t.conv, .filter = kernel};
+  evr_fused fused = {.filter = kernel};
   size_t scratch = 0;
   if (t.pooled) {
     fused.pool = &t.pool;
     fused.condense = pool_variant->kernel;
-    evr_fused_init(&fused);
+    evr_fused_init(&fused, &t.conv);
     scratch = evr_fused_workspace_size(&fused);
   } else if (kernel->workspace_size != NULL) {
     scratch = evr_size_lines(kernel->workspace_size(&t.conv));
   }
+  if (kernel->prepare != NULL) kernel->prepare(&t.conv); /* its scratch share is final now */
+  /* In whole lines, as one begins where the other ends. */
+  const size_t packed =
+      kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
   if (evr_size_sum(evr_size_sum(packed, scratch), 2 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
@@ -113,7 +122,8 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   made->fused.conv = &made->trio.conv;
   made->fused.pool = &made->trio.pool;
   made->packed_bytes = packed;
-  made->scratch_bytes = scratch;
+  made->on_stack = scratch > 0 && scratch <= MOST_ON_STACK;
+  made->scratch_bytes = made->on_stack ? 0 : scratch;
   *plan = made;
   return EVR_OK;
 }
@@ -170,6 +180,21 @@ static evr_status check_call(const evr_conv2d_plan *plan, const evr_conv2d_argum
   return evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]);
 }
 
+static void run(const evr_conv2d_plan *plan, const evr_conv2d_call *call) {
+  if (plan->trio.pooled)
+    evr_fused_run(&plan->fused, call);
+  else
+    plan->head.variant->kernel->forward(&plan->trio.conv, call);
+}
+
+/* By itself, so that only plans with a little scratch take so much stack. */
+static __attribute__((noinline)) void run_on_stack(const evr_conv2d_plan *plan,
+                                                   evr_conv2d_call *call) {
+  _Alignas(64) unsigned char scratch[EVR_CONV2D_STACK_BYTES];
+  call->workspace = scratch;
+  run(plan, call);
+}
+
 evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_arguments *arguments) {
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("arguments", arguments));
@@ -196,10 +221,10 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
     workspace += plan->packed_bytes;
   }
   call.workspace = workspace;
-  if (plan->trio.pooled)
-    evr_fused_run(&plan->fused, &call);
+  if (plan->on_stack)
+    run_on_stack(plan, &call);
   else
-    kernel->forward(&plan->trio.conv, &call);
+    run(plan, &call);
   evr_release(&plan->head.allocator, own);
   return EVR_OK;
 }

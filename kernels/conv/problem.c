@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "core/check.h"
+#include "core/checked.h"
 #include "core/status.h"
 
 static const evr_window_names vertical = {"desc.in_height",     "desc.kernel_height",
@@ -93,6 +94,17 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   problem->depth = d->kernel_height * d->kernel_width * problem->group_in;
   problem->multiplies = (double)s->y_count * (double)problem->depth;
   return EVR_OK;
+}
+
+void evr_conv2d_share_scratch(evr_conv2d_problem *p, const evr_conv2d_sizes *s, int64_t taken,
+                              int64_t threads) {
+  /* In whole lines, and with slack to align. */
+  const int64_t stack = EVR_CONV2D_STACK_BYTES;
+  const int64_t tensors =
+      (s->x_count + s->y_count + s->weights_count) * (int64_t)sizeof(float) - 2 * 64;
+  const int64_t left = evr_max(evr_max(tensors, stack) - taken, stack / 4);
+  p->scratch_share = left / threads / 64 * 64;
+  p->scratch_threads = threads;
 }
 
 evr_status evr_conv2d_set_padding(evr_conv2d_desc *desc, evr_padding_scheme scheme) {

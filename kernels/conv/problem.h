@@ -26,6 +26,8 @@ typedef struct evr_conv2d_problem {
   int64_t group_out; /* output channels of a group */
   int64_t depth;     /* terms of one sum: kernel_height * kernel_width * group_in */
   double multiplies; /* multiply-adds of the whole operation */
+  /* Bytes of scratch that each of so many threads should do with; the same for all bands. */
+  int64_t scratch_share, scratch_threads;
   int64_t first_row;
   int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
   evr_prepared prepared;
@@ -43,6 +45,14 @@ typedef struct evr_conv2d_call {
 
 /* Checks a descriptor (but for its pool) and derives everything except common. */
 evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc);
+
+/* So many bytes of scratch are on the stack of whoever executes a plan, and no workspace. */
+#define EVR_CONV2D_STACK_BYTES 32768
+
+/* Sets scratch_share: that of one of so many threads in as much scratch as x, y and the weights of
+ * `sizes` take, or as is on the stack; `taken` bytes of it are not to be had. */
+void evr_conv2d_share_scratch(evr_conv2d_problem *problem, const evr_conv2d_sizes *sizes,
+                              int64_t taken, int64_t threads);
 
 /* The row of the image at which the windows of output row oh begin: may lie in the padding. */
 static inline int64_t evr_window_top(const evr_conv2d_problem *p, int64_t oh) {

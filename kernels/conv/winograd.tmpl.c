@@ -49,6 +49,35 @@ static int64_t most_tiles(const evr_conv2d_problem *p, const evr_winograd_blocki
   return allowed >= BLOCK_TILES ? BLOCK_TILES : evr_max((int64_t)allowed, 1);
 }
 
+/* What packed weights are more than plain ones: a thread's share of it. */
+static size_t packed_share(const evr_conv2d_problem *p, const evr_winograd_blocking *b,
+                           int64_t channels) {
+  const double more =
+      (double)(b->points * p->desc.in_channels) * (double)channels - (double)p->sizes.weights_count;
+  return more > 0.0 ? (size_t)(more * sizeof(float) / (double)p->scratch_threads) : 0;
+}
+
+/* Cuts tiles and channels, and sizes what a thread has of them. */
+static void cut_blocks(const int out, const evr_conv2d_problem *p, evr_winograd_blocking *b) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t channels = evr_round_up(d->out_channels, EVR_LANES);
+  const int64_t threads = p->common.parallel.threads;
+  const int64_t wanted = threads > 1 ? 3 * threads : 1;
+  b->blocks = evr_ceil_div(b->tiles, b->block);
+  int64_t pieces = 1;
+  while (b->blocks * pieces < wanted && b->blocks * pieces % threads != 0) pieces++;
+  b->stretch = evr_min(evr_round_up(evr_ceil_div(channels, pieces), EVR_GEMM_COLUMNS), channels);
+  b->stretches = evr_ceil_div(channels, b->stretch);
+  b->v_plane = b->block * b->v_row + APART;
+  b->m_plane = b->block * b->stretch + APART;
+  b->v_bytes = evr_size_product((size_t)b->points, evr_size_floats(b->v_plane));
+  b->m_bytes = evr_size_product((size_t)b->points, evr_size_floats(b->m_plane));
+  const size_t edge_bytes =
+      d->layout == EVR_NHWC ? evr_winograd_nhwc_edge_bytes(p) : evr_winograd_nchw_edge_bytes(out);
+  b->slot_bytes = evr_size_sum(evr_size_sum(b->v_bytes, b->m_bytes),
+                               evr_size_sum(evr_size_floats(EVR_WINOGRAD_HALF), edge_bytes));
+}
+
 static evr_winograd_blocking make_blocking(const int out, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   evr_winograd_blocking b = {.points = (out + 2) * (out + 2)};
@@ -66,19 +95,16 @@ static evr_winograd_blocking make_blocking(const int out, const evr_conv2d_probl
   b.blocks = evr_max((b.tiles + most / 4) / most, 1);
   if (b.blocks < wanted) b.blocks = evr_max(b.blocks, evr_min(wanted, b.tiles / LEAST_TILES));
   b.block = evr_ceil_div(b.tiles, b.blocks);
-  b.blocks = evr_ceil_div(b.tiles, b.block);
-  int64_t pieces = 1;
-  while (b.blocks * pieces < wanted && b.blocks * pieces % threads != 0) pieces++;
-  b.stretch = evr_min(evr_round_up(evr_ceil_div(channels, pieces), EVR_GEMM_COLUMNS), channels);
-  b.stretches = evr_ceil_div(channels, b.stretch);
-  b.v_plane = b.block * b.v_row + APART;
-  b.m_plane = b.block * b.stretch + APART;
-  b.v_bytes = evr_size_product((size_t)b.points, evr_size_floats(b.v_plane));
-  b.m_bytes = evr_size_product((size_t)b.points, evr_size_floats(b.m_plane));
-  const size_t edge_bytes =
-      d->layout == EVR_NHWC ? evr_winograd_nhwc_edge_bytes(p) : evr_winograd_nchw_edge_bytes(out);
-  b.slot_bytes = evr_size_sum(evr_size_sum(b.v_bytes, b.m_bytes),
-                              evr_size_sum(evr_size_floats(EVR_WINOGRAD_HALF), edge_bytes));
+  cut_blocks(out, p, &b);
+  /* The estimate of most_tiles() leaves out what does not grow with tiles, and its packed weights
+   * are more than the plain ones that a share counts. */
+  size_t share = (size_t)p->scratch_share;
+  if (p->scratch_share * p->scratch_threads > EVR_CONV2D_STACK_BYTES)
+    share += packed_share(p, &b, channels);
+  while (b.slot_bytes > share && b.block > 1) {
+    b.block -= evr_ceil_div(b.block, 8);
+    cut_blocks(out, p, &b);
+  }
   return b;
 }
 

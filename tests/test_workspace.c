@@ -1,0 +1,182 @@
+/* The workspace of the variant that a plan chooses is never larger than what the convolution reads
+ * and writes: its input, its output and its packed weights. im2col-gemm, which is there to be
+ * compared with, copies its input more than once and is not held to that. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/registry.h"
+#include "evrisim/evrisim.h"
+#include "support/random.h"
+#include "support/suite.h"
+
+#define RANDOM_LAYERS 4000
+
+static const char *suites_folder;
+static int checked, failed;
+
+/* Complains about one plan; true where it is one that counts. */
+static void check_plan(const char *name, const evr_conv2d_desc *d, const evr_plan_options *o) {
+  evr_conv2d_plan *plan;
+  ck_assert_msg(evr_conv2d_plan_create(d, o, &plan) == EVR_OK, "%s: %s", name, evr_last_error());
+  const char *variant = evr_conv2d_plan_variant(plan);
+  evr_conv2d_sizes sizes;
+  ck_assert(evr_conv2d_get_sizes(d, &sizes) == EVR_OK);
+  const size_t packed = evr_conv2d_packed_size(plan);
+  const size_t workspace = evr_conv2d_workspace_size(plan, packed > 0);
+  const size_t weights = packed > 0 ? packed : (size_t)sizes.weights_count * sizeof(float);
+  const size_t allowed = (size_t)(sizes.x_count + sizes.y_count) * sizeof(float) + weights;
+  const int threads = evr_conv2d_plan_threads(plan);
+  evr_conv2d_plan_destroy(plan);
+  if (strncmp(variant, "im2col", 6) == 0) return;
+  checked++;
+  if (workspace <= allowed) return;
+  failed++;
+  printf("%s: %s %s, %d threads: %zu bytes of workspace for %" PRId64 " + %" PRId64
+         " floats and %zu bytes of weights\n",
+         name, d->layout == EVR_NHWC ? "NHWC" : "NCHW", variant, threads, workspace, sizes.x_count,
+         sizes.y_count, weights);
+}
+
+static void check_layer(const char *name, evr_conv2d_desc d) {
+  for (int layout = 0; layout < 2; layout++)
+    for (int threads = 1; threads <= 2; threads++)
+      for (int fast = 0; fast < 2; fast++) {
+        d.layout = layout == 0 ? EVR_NHWC : EVR_NCHW;
+        d.filter_layout = layout == 0 ? EVR_HWIO : EVR_OIHW;
+        evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
+        o.num_threads = threads;
+        o.math = fast ? EVR_MATH_FAST : EVR_MATH_STANDARD;
+        check_plan(name, &d, &o);
+      }
+}
+
+/* The columns of bench/suites, as docs/benchmarking.md has them. */
+static void set_column(evr_conv2d_desc *d, const char *column, const char *cell) {
+  const int64_t value = strtoll(cell, NULL, 10);
+  const struct {
+    const char *name;
+    int64_t *at;
+  } columns[] = {
+      {"batch", &d->batch},
+      {"groups", &d->groups},
+      {"in_c", &d->in_channels},
+      {"in_h", &d->in_height},
+      {"in_w", &d->in_width},
+      {"out_c", &d->out_channels},
+      {"k_h", &d->kernel_height},
+      {"k_w", &d->kernel_width},
+      {"stride_h", &d->stride_height},
+      {"stride_w", &d->stride_width},
+      {"dil_h", &d->dilation_height},
+      {"dil_w", &d->dilation_width},
+      {"pad_t", &d->pad_top},
+      {"pad_b", &d->pad_bottom},
+      {"pad_l", &d->pad_left},
+      {"pad_r", &d->pad_right},
+      {"pool_k", &d->pool.kernel_height},
+      {"pool_stride", &d->pool.stride_height},
+      {"pool_pad", &d->pool.pad_top},
+  };
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+    if (strcmp(column, columns[i].name) == 0) *columns[i].at = value;
+  if (strcmp(column, "pool") == 0)
+    d->pool.kind = strcmp(cell, "max") == 0 ? EVR_POOL_MAX : EVR_POOL_AVERAGE;
+}
+
+/* Cells of a line, in place. */
+static int split(char *line, char *cells[], int most) {
+  int count = 0;
+  line[strcspn(line, "\r\n")] = '\0';
+  for (char *at = line; count < most; at++) {
+    cells[count++] = at;
+    at += strcspn(at, ",");
+    if (*at == '\0') break;
+    *at = '\0';
+  }
+  return count;
+}
+
+#define MOST_CELLS 32
+#define MOST_LINE 1024
+
+static void check_suite(const char *suite) {
+  char path[MOST_LINE], header[MOST_LINE], line[MOST_LINE];
+  char *columns[MOST_CELLS], *cells[MOST_CELLS];
+  snprintf(path, sizeof path, "%s/%s.csv", suites_folder, suite);
+  FILE *file = fopen(path, "r");
+  ck_assert_msg(file != NULL, "%s cannot be read", path);
+  ck_assert(fgets(header, sizeof header, file) != NULL);
+  const int width = split(header, columns, MOST_CELLS);
+  while (fgets(line, sizeof line, file) != NULL) {
+    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+    ck_assert_int_eq(split(line, cells, MOST_CELLS), width);
+    for (int i = 0; i < width; i++) set_column(&d, columns[i], cells[i]);
+    evr_pool2d_window *pool = &d.pool;
+    if (pool->kind != EVR_POOL_NONE) {
+      pool->kernel_width = pool->kernel_height;
+      pool->stride_width = pool->stride_height;
+      pool->pad_bottom = pool->pad_left = pool->pad_right = pool->pad_top;
+    }
+    check_layer(cells[0], d);
+  }
+  fclose(file);
+}
+
+START_TEST(suites) {
+  static const char *const names[] = {"short",        "resnet50", "vgg16", "alexnet",
+                                      "mobilenet_v1", "lessons",  "fused"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) check_suite(names[i]);
+  ck_assert_int_gt(checked, 500);
+  ck_assert_msg(failed == 0, "%d of %d plans want too much workspace", failed, checked);
+}
+END_TEST
+
+/* 1 to 2^most, every power of two as likely to be the range. */
+static int64_t random_size(test_random *random, int most) {
+  return 1 + random_between(random, 0, (INT64_C(1) << random_between(random, 0, most)) - 1);
+}
+
+START_TEST(random_layers) {
+  test_random random = {test_seed()};
+  for (int64_t i = 0; i < test_rounds(RANDOM_LAYERS); i++) {
+    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+    d.in_channels = random_size(&random, 9);
+    d.out_channels = random_size(&random, 9);
+    d.in_height = random_size(&random, 8);
+    d.in_width = random_size(&random, 8);
+    d.kernel_height = d.kernel_width = random_between(&random, 1, 7);
+    d.stride_height = d.stride_width = random_between(&random, 1, 2);
+    if (random_chance(&random, 50))
+      d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = d.kernel_height / 2;
+    if (random_chance(&random, 12)) d.groups = d.out_channels = d.in_channels;
+    evr_conv2d_sizes sizes;
+    if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK)
+      continue; /* the kernel is larger than the image */
+    char name[128];
+    snprintf(name, sizeof name,
+             "%" PRId64 "x%" PRId64 "x%" PRId64 " to %" PRId64 " channels, %" PRId64
+             " groups, kernel %" PRId64 " stride %" PRId64 " pad %" PRId64,
+             d.in_channels, d.in_height, d.in_width, d.out_channels, d.groups, d.kernel_height,
+             d.stride_height, d.pad_top);
+    check_layer(name, d);
+  }
+  ck_assert_int_gt(checked, 0);
+  ck_assert_msg(failed == 0, "%d of %d plans want too much workspace", failed, checked);
+}
+END_TEST
+
+int main(int argc, char **argv) {
+  suite_begin("workspace");
+  if (argc != 2) {
+    fprintf(stderr, "usage: test_workspace FOLDER_OF_SUITES\n");
+    return EXIT_FAILURE;
+  }
+  suites_folder = argv[1];
+  Suite *suite = suite_create("workspace");
+  TCase *layers = suite_case(suite, "layers");
+  tcase_add_test(layers, suites);
+  tcase_add_test(layers, random_layers);
+  return suite_end(suite);
+}
