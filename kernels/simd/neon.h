@@ -14,16 +14,28 @@ typedef uint32x4_t vm; /* all bits of a true lane are set */
 
 EVR_INLINE vf vf_load(const float *p) { return vld1q_f32(p); }
 EVR_INLINE void vf_store(float *p, vf a) { vst1q_f32(p, a); }
-/* No masked accesses here: a short one goes through the stack, which only tails do. */
+/* No masked accesses here: a short one takes pairs and single lanes. Never by way of memory, where
+ * a call of memcpy would have every loop around keep its vectors on the stack. */
 EVR_INLINE vf vf_load_n(const float *p, int64_t n) {
-  float lanes[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-  memcpy(lanes, p, (size_t)n * sizeof *p);
-  return vld1q_f32(lanes);
+  if (n >= 4) return vld1q_f32(p);
+  vf lanes = vdupq_n_f32(0.0f);
+  if (n & 2) {
+    lanes = vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+    return n & 1 ? vld1q_lane_f32(p + 2, lanes, 2) : lanes;
+  }
+  return n & 1 ? vld1q_lane_f32(p, lanes, 0) : lanes;
 }
 EVR_INLINE void vf_store_n(float *p, vf a, int64_t n) {
-  float lanes[4];
-  vst1q_f32(lanes, a);
-  memcpy(p, lanes, (size_t)n * sizeof *p);
+  if (n >= 4) {
+    vst1q_f32(p, a);
+    return;
+  }
+  if (n & 2) {
+    vst1_f32(p, vget_low_f32(a));
+    if (n & 1) vst1q_lane_f32(p + 2, a, 2);
+    return;
+  }
+  if (n & 1) vst1q_lane_f32(p, a, 0);
 }
 EVR_INLINE vf vf_once(vf a) {
   __asm__("" : "+w"(a));
@@ -66,9 +78,7 @@ EVR_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
 EVR_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
 EVR_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
-  int32_t lanes[4];
-  vst1q_s32(lanes, a);
-  memcpy(p, lanes, (size_t)n * sizeof *p);
+  vf_store_n((float *)(void *)p, vreinterpretq_f32_s32(a), n);
 }
 EVR_INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 EVR_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
