@@ -163,6 +163,56 @@ START_TEST(winograd_serves_fast_alone) {
 END_TEST
 
 /* A family's name stands for its best member within the limit. */
+/* The variant that a plan chooses, from the registry. */
+static const evr_variant *choice_of(const evr_conv2d_desc *desc, evr_math math, int threads) {
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.math = math;
+  options.num_threads = threads;
+  evr_conv2d_plan *plan;
+  ck_assert_int_eq(evr_conv2d_plan_create(desc, &options, &plan), EVR_OK);
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows), *found = NULL;
+  for (size_t i = 0; i < rows; i++)
+    if (registry[i].operation == EVR_OP_CONV2D &&
+        strcmp(registry[i].name, evr_conv2d_plan_variant(plan)) == 0)
+      found = &registry[i];
+  evr_conv2d_plan_destroy(plan);
+  ck_assert_ptr_nonnull(found);
+  return found;
+}
+
+/* Bits do not depend on the number of threads, so variants with bits of their own must not be
+ * chosen with one number of threads and left with another. */
+START_TEST(threads_do_not_change_whose_bits_a_plan_has) {
+  static const evr_math modes[] = {EVR_MATH_STANDARD, EVR_MATH_FAST};
+  const unsigned exact = EVR_SERVES(EVR_MATH_EXACT);
+  int inexact = 0;
+  for (int64_t channels = 8; channels <= 256; channels *= 2)
+    for (int64_t out = 8; out <= 512; out *= 2)
+      for (int64_t size = 6; size <= 34; size += 4)
+        for (int layout = 0; layout < 2; layout++) {
+          evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+          d.in_channels = channels;
+          d.out_channels = out;
+          d.in_height = d.in_width = size;
+          d.kernel_height = d.kernel_width = 3;
+          d.layout = layout == 0 ? EVR_NHWC : EVR_NCHW;
+          for (int m = 0; m < 2; m++) {
+            const evr_variant *one = choice_of(&d, modes[m], 1);
+            inexact += (one->math & exact) == 0;
+            for (int threads = 2; threads <= 16; threads += threads < 4 ? 1 : 4) {
+              const evr_variant *more = choice_of(&d, modes[m], threads);
+              ck_assert_msg(one == more || (one->math & more->math & exact) != 0,
+                            "%d channels of %d x %d to %d: %s with one thread, %s with %d",
+                            (int)channels, (int)size, (int)size, (int)out, one->name, more->name,
+                            threads);
+            }
+          }
+        }
+  ck_assert_int_gt(inexact, 0);
+}
+END_TEST
+
 START_TEST(family_is_its_best_member) {
   const evr_conv2d_desc d = dense_convolution();
   static const evr_isa limits[] = {EVR_ISA_SCALAR, EVR_ISA_NEON, EVR_ISA_AVX2, EVR_ISA_AVX512,
@@ -329,6 +379,7 @@ int main(void) {
   tcase_add_test(choice, level_above_the_limit_is_refused);
   tcase_add_test(choice, descriptor_that_a_variant_cannot_serve_is_refused);
   tcase_add_test(choice, winograd_serves_fast_alone);
+  tcase_add_test(choice, threads_do_not_change_whose_bits_a_plan_has);
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   tcase_add_test(choice, plan_of_many_bands_is_made_at_once);

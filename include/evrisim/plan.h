@@ -12,7 +12,8 @@ extern "C" {
 typedef enum evr_math {
   EVR_MATH_STANDARD = 0, /**< componentwise error <= gamma_n (sum |x||w| + |b|), n = K + 1 */
   EVR_MATH_EXACT = 1,    /**< the reference's bits on every instruction set, any thread count */
-  EVR_MATH_FAST = 2      /**< relative L2 error of the whole output <= 2e-5 */
+  EVR_MATH_FAST = 2      /**< relative L2 error of the whole output <= 2e-5 (with AMX, 3.1e-5 where
+                            all values have one worst form: docs/numbers.md) */
 } evr_math;
 
 /** How much a plan may spend on its choice of a variant. */

@@ -75,7 +75,7 @@ static int worth_threads(double worth, const evr_settings *settings) {
 
 void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work) {
   const int threads = worth_threads(work / WORK_WORTH_A_THREAD, settings);
-  *problem = (evr_problem){settings->math, {settings->pool, threads}};
+  *problem = (evr_problem){settings->math, {settings->pool, threads}, NULL};
 }
 
 bool evr_variant_is_called(const evr_variant *variant, const char *name) {
@@ -131,17 +131,24 @@ static evr_status check_forced(evr_operation operation, const evr_settings *sett
                   settings->variant, evr_operation_name(operation));
 }
 
+/* What serves EVR_MATH_EXACT has the reference's bits. Others have their own. */
+static bool have_same_bits(const evr_variant *a, const evr_variant *b) {
+  return a == b || (a->math & b->math & EVR_SERVES(EVR_MATH_EXACT)) != 0;
+}
+
 /* Where forced, a refusal's reason is left in reason. */
 static const evr_variant *cheapest(evr_operation operation, const evr_settings *settings,
                                    const void *problem, const char *forced, char *reason) {
   size_t rows;
   const evr_variant *registry = evr_registry(&rows);
   const evr_variant *best = NULL;
+  const evr_variant *same_bits = forced == NULL ? ((const evr_problem *)problem)->same_bits : NULL;
   double least = 0.0;
   for (size_t i = 0; i < rows; i++) {
     const evr_variant *variant = &registry[i];
     if (variant->operation != operation) continue;
     if (forced != NULL && !evr_variant_is_called(variant, forced)) continue;
+    if (same_bits != NULL && !have_same_bits(variant, same_bits)) continue;
     if (!usable(variant, settings, problem, reason)) continue;
     const double cost = variant->kernel->cost(problem);
     if (best == NULL || cost < least) {
@@ -160,6 +167,7 @@ void evr_problem_take_threads(evr_operation operation, const evr_settings *setti
   if (settings->threads == 1 || check_forced(operation, settings, &forced) != EVR_OK) return;
   const evr_variant *variant = cheapest(operation, settings, problem, forced, reason);
   if (variant == NULL) return; /* which the choice then refuses */
+  problem->same_bits = variant;
   problem->parallel.threads =
       worth_threads(variant->kernel->cost(problem) / TIME_WORTH_A_THREAD, settings);
 }

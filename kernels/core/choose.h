@@ -30,7 +30,8 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
 void evr_problem_init(evr_problem *problem, const evr_settings *settings, double work);
 
 /* The same where costs are estimates in nanoseconds: as many threads as are worth the time that the
- * cheapest variant takes on one. problem begins with an evr_problem, initialised but for those. */
+ * cheapest variant takes on one, and the bits of that variant, whatever the threads. problem begins
+ * with an evr_problem, initialised but for those. */
 void evr_problem_take_threads(evr_operation operation, const evr_settings *settings,
                               evr_problem *problem);
 

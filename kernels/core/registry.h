@@ -25,6 +25,9 @@ const char *evr_operation_name(evr_operation operation); /* "conv2d", ... */
 typedef struct evr_problem {
   evr_math math;
   evr_parallel parallel; /* threads is what the work is worth, at most what was asked for */
+  /* Unless NULL, only variants whose bits are this one's may be chosen: with the number of threads
+   * the cheapest variant may change, but not the result. */
+  const struct evr_variant *same_bits;
 } evr_problem;
 
 /* The functions of a variant. problem is the operation's own type (evr_conv2d_problem, ...),
