@@ -53,7 +53,7 @@ static const planted faults[] = {
     {EVR_OP_CONV2D, "fault-standard-no-guard", "grid", "not allowed"},
     {EVR_OP_CONV2D, "fault-standard-no-guard", "random", "not allowed"},
     {EVR_OP_CONV2D, "fault-standard-no-guard", "trio", "not allowed"},
-    {EVR_OP_CONV2D, "fault-standard-product-missing", "grid", ", allowed"},
+    {EVR_OP_CONV2D, "fault-standard-product-missing", "grid", "the reference"},
     {EVR_OP_CONV2D, "fault-standard-product-missing", "bound", "oracle"},
     {EVR_OP_CONV2D, "fault-standard-drops-nan", "grid", "allowed"},
     {EVR_OP_CONV2D, "fault-standard-drops-residual", "grid", "allowed"},
