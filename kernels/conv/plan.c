@@ -87,6 +87,26 @@ static evr_status choose_pool(const trio *t, const evr_settings *settings,
   return evr_choose(EVR_OP_POOL2D, &lenient, &t->pool, NULL, chosen);
 }
 
+/* Sets fused, and returns the bytes of scratch. */
+static size_t share_out(trio *t, const evr_kernel *kernel, const evr_variant *pool,
+                        evr_fused *fused) {
+  *fused = (evr_fused){.filter = kernel};
+  if (!t->pooled)
+    return kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(&t->conv)) : 0;
+  fused->pool = &t->pool;
+  fused->condense = pool->kernel;
+  evr_fused_init(fused, &t->conv);
+  return evr_fused_workspace_size(fused);
+}
+
+/* Whether scratch takes more than the tensors and packed weights, and more than is on the stack.
+ * Variants with bits of their own are kept whatever the threads, of which there are fewer then. */
+static bool is_too_much(const trio *t, const evr_kernel *kernel, size_t scratch) {
+  const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t->conv) : 0;
+  const size_t tensors = (size_t)(t->sizes.x_count + t->sizes.y_count) * sizeof(float);
+  return scratch > EVR_CONV2D_STACK_BYTES && scratch > evr_size_sum(tensors, packed);
+}
+
 evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_options *options,
                                   evr_conv2d_plan **plan) {
   EVR_TRY(evr_check_pointer("plan", plan));
@@ -98,15 +118,13 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
-  evr_fused fused = {.filter = kernel};
-  size_t scratch = 0;
-  if (t.pooled) {
-    fused.pool = &t.pool;
-    fused.condense = pool_variant->kernel;
-    evr_fused_init(&fused, &t.conv);
-    scratch = evr_fused_workspace_size(&fused);
-  } else if (kernel->workspace_size != NULL) {
-    scratch = evr_size_lines(kernel->workspace_size(&t.conv));
+  evr_fused fused;
+  size_t scratch = share_out(&t, kernel, pool_variant, &fused);
+  const bool may_be_too_much = (variant->math & EVR_SERVES(EVR_MATH_EXACT)) == 0;
+  if (may_be_too_much && t.conv.common.parallel.threads > 1 && is_too_much(&t, kernel, scratch)) {
+    t.conv.common.parallel.threads = 1;
+    evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, 1);
+    scratch = share_out(&t, kernel, pool_variant, &fused);
   }
   if (kernel->prepare != NULL) kernel->prepare(&t.conv); /* its scratch share is final now */
   /* In whole lines, as one begins where the other ends. */
