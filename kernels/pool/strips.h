@@ -435,8 +435,8 @@ EVR_INLINE void evr_strip_band(evr_pool_kind kind, bool indexed, evr_strip *s, c
   const bool dense = !indexed && v->stride == 1 && v->dilation == 1;
   const bool threes =
       dense && v->kernel == 3 && s->horizontal.kernel == 3 && s->horizontal.stride == 1;
-  const bool together =
-      threes || (dense && kind == EVR_POOL_AVERAGE && v->kernel >= EVR_STRIP_TOGETHER - 1);
+  const bool together = threes || (dense && !pairs && kind == EVR_POOL_AVERAGE &&
+                                   v->kernel >= EVR_STRIP_TOGETHER - 1);
   const int64_t whole = evr_min(end, v->inside_end); /* windows before have all their rows */
   for (int64_t oh = begin; oh < end;) {
     const evr_taps rows = evr_taps_of(v, oh);

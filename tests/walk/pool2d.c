@@ -133,6 +133,18 @@ static void pool_grid(walk *w, pool_visit *visit) {
                 d.window.count_include_pad = mode & 2;
                 visit_one(w, visit, d, &index);
               }
+      /* windows and strides that are not square */
+      for (int64_t high = 1; high <= 6; high++)
+        for (int64_t wide = 1; wide <= 4; wide++)
+          for (int64_t strides = 0; strides < 4; strides++) {
+            evr_pool2d_desc d = a_pool(k, layout, 13, 37, 2, high, 1);
+            d.window.kernel_width = wide;
+            d.window.stride_height = 1 + strides % 2;
+            d.window.stride_width = 1 + strides / 2;
+            d.window.pad_top = d.window.pad_bottom = high / 2;
+            d.window.pad_left = strides % 2 == 0 ? wide / 2 : 0;
+            visit_one(w, visit, d, &index);
+          }
       /* the whole plane, larger kernels, windows without a pixel */
       for (int c = 0; c < COUNT(channel_tails); c += 3) {
         evr_pool2d_desc d = a_pool(k, layout, 1 + c % 8, 1 + c % 5, channel_tails[c], 1, 1);
