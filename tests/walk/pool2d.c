@@ -142,7 +142,7 @@ static void pool_grid(walk *w, pool_visit *visit) {
             d.window.stride_height = 1 + strides % 2;
             d.window.stride_width = 1 + strides / 2;
             d.window.pad_top = d.window.pad_bottom = high / 2;
-            d.window.pad_left = strides % 2 == 0 ? wide / 2 : 0;
+            d.window.pad_left = strides < 2 ? wide / 2 : 0;
             visit_one(w, visit, d, &index);
           }
       /* the whole plane, larger kernels, windows without a pixel */
