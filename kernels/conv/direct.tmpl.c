@@ -5,9 +5,6 @@
  * block of channels and each cut of the sum, the weights of that block and cut (a panel that
  * streams from L2) meet every tile of the band. */
 #include "conv/direct.h"
-
-#include <string.h>
-
 #include "activation/apply.h"
 #include "conv/band.h"
 #include "conv/band_rows.h"
@@ -122,15 +119,12 @@ static void prepare(void *problem) {
     return;
   }
   const blocking b = make_blocking(p);
-  memcpy(p->prepared.state, &b, sizeof b);
-  p->prepared.by = prepare;
+  evr_keep_prepared(p, prepare, &b, sizeof b);
 }
 
 static blocking blocking_of(const evr_conv2d_problem *p) {
   blocking b;
-  if (p->prepared.by != prepare) return make_blocking(p);
-  memcpy(&b, p->prepared.state, sizeof b);
-  return b;
+  return evr_read_prepared(p, prepare, &b, sizeof b) ? b : make_blocking(p);
 }
 
 static size_t workspace_size(const void *problem) {

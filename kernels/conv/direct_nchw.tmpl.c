@@ -5,9 +5,6 @@
  * A task takes a few panels of pixels, and of each a block of the depth at a time out of the image,
  * into a buffer that stays in the caches while all output channels pass over it. */
 #include "conv/direct.h"
-
-#include <string.h>
-
 #include "conv/gather.h"
 #include "conv/pace.h"
 #include "conv/weights.h"
@@ -138,15 +135,14 @@ _Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits"
 void EVR_NAME(evr_conv2d_direct_nchw_prepare)(void *problem) {
   evr_conv2d_problem *p = problem;
   const blocking b = make_blocking(p);
-  memcpy(p->prepared.state, &b, sizeof b);
-  p->prepared.by = EVR_NAME(evr_conv2d_direct_nchw_prepare);
+  evr_keep_prepared(p, EVR_NAME(evr_conv2d_direct_nchw_prepare), &b, sizeof b);
 }
 
 static blocking blocking_of(const evr_conv2d_problem *p) {
   blocking b;
-  if (p->prepared.by != EVR_NAME(evr_conv2d_direct_nchw_prepare)) return make_blocking(p);
-  memcpy(&b, p->prepared.state, sizeof b);
-  return b;
+  return evr_read_prepared(p, EVR_NAME(evr_conv2d_direct_nchw_prepare), &b, sizeof b)
+             ? b
+             : make_blocking(p);
 }
 
 size_t EVR_NAME(evr_conv2d_direct_nchw_workspace_size)(const evr_conv2d_problem *p) {

@@ -67,15 +67,12 @@ _Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits"
 static void prepare(void *problem) {
   evr_conv2d_problem *p = problem;
   const blocking b = make_blocking(p);
-  memcpy(p->prepared.state, &b, sizeof b);
-  p->prepared.by = prepare;
+  evr_keep_prepared(p, prepare, &b, sizeof b);
 }
 
 static blocking blocking_of(const evr_conv2d_problem *p) {
   blocking b;
-  if (p->prepared.by != prepare) return make_blocking(p);
-  memcpy(&b, p->prepared.state, sizeof b);
-  return b;
+  return evr_read_prepared(p, prepare, &b, sizeof b) ? b : make_blocking(p);
 }
 
 static size_t workspace_size(const void *problem) {

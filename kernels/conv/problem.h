@@ -2,6 +2,8 @@
 #ifndef EVR_CONV_PROBLEM_H
 #define EVR_CONV_PROBLEM_H
 
+#include <string.h>
+
 #include "core/pixels.h"
 #include "core/registry.h"
 #include "evrisim/conv2d.h"
@@ -42,6 +44,19 @@ typedef struct evr_conv2d_call {
   float *y;
   void *workspace; /* aligned; workspace_size bytes */
 } evr_conv2d_call;
+
+/* Keep what `by` prepared, and read it where the same did. */
+static inline void evr_keep_prepared(evr_conv2d_problem *p, void (*by)(void *), const void *state,
+                                     size_t size) {
+  memcpy(p->prepared.state, state, size);
+  p->prepared.by = by;
+}
+static inline bool evr_read_prepared(const evr_conv2d_problem *p, void (*by)(void *), void *state,
+                                     size_t size) {
+  if (p->prepared.by != by) return false;
+  memcpy(state, p->prepared.state, size);
+  return true;
+}
 
 /* Checks a descriptor (but for its pool) and derives everything except common. */
 evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d_desc *desc);
