@@ -1,4 +1,3 @@
-#define _POSIX_C_SOURCE 200112L /* setenv */
 /* The workspace of the variant that a plan chooses is never larger than what the convolution reads
  * and writes: its input, its output and its packed weights. im2col-gemm, which is there to be
  * compared with, copies its input more than once and is not held to that. */
@@ -169,7 +168,6 @@ START_TEST(random_layers) {
 END_TEST
 
 int main(int argc, char **argv) {
-  setenv("EVR_TEST_SEED", "1", 0); /* the same layers for everyone; others by giving a seed */
   suite_begin("workspace");
   if (argc != 2) {
     fprintf(stderr, "usage: test_workspace FOLDER_OF_SUITES\n");

@@ -5,6 +5,8 @@ A test program on the check library counts with each of its checks, as its own l
 ("100%: Checks: 12, Failures: 0, Errors: 0") say; any other test counts as one. A line that
 begins with "skipped:" counts as one that was skipped. A log that is missing, a log without tests, a
 test that timed out, and a program that failed although its checks passed each count as a failure.
+Before that line stand the tests that failed, each with the lines that tell why, so that the end of
+a long log is enough to know.
 
 Usage: sum_tests.py [--failed-stages N] TESTLOG.json...
   --failed-stages N   N builds or runs failed as a whole; where no test in the logs tells of it, it
@@ -20,6 +22,11 @@ import sys
 CHECKS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.MULTILINE)
 SKIPPED = re.compile(r"^skipped:", re.MULTILINE | re.IGNORECASE)
 GOOD, SKIP = {"OK", "EXPECTEDFAIL"}, {"SKIP"}
+# What the check library, unittest and the sanitizers say of a failure.
+TELLING = re.compile(r"^\S+:\d+:[FE]:|^(FAIL|ERROR|AssertionError)\b|^\w+(Error|Expired): "
+                     r"|ERROR: \w+Sanitizer|runtime error: |^SUMMARY: ")
+LINES_SHOWN = 8
+COLUMNS_SHOWN = 400
 
 
 def sum_test(test):
@@ -34,6 +41,17 @@ def sum_test(test):
     if test["result"] in GOOD:
         return passed if totals else 1, failed, skipped
     return passed, max(failed, 1), skipped
+
+
+def tell_failure(test):
+    """Names a test that failed, and prints the lines of its output that tell why: those that look
+    like it, else the last ones."""
+    lines = [line for stream in ("stdout", "stderr") for line in test.get(stream, "").splitlines()
+             if line.strip()]
+    telling = [line for line in lines if TELLING.search(line)][:LINES_SHOWN]
+    print(f"failed: {test['name']} ({test['result']}, {test.get('duration', 0):.0f} s)")
+    for line in telling or lines[-LINES_SHOWN:]:
+        print(f"  {line[:COLUMNS_SHOWN]}")
 
 
 def read_tests(path):
@@ -57,7 +75,10 @@ def main():
             print(f"{path} holds no tests")
             totals[1] += 1
         for test in tests:
-            totals = [total + more for total, more in zip(totals, sum_test(test))]
+            counts = sum_test(test)
+            if counts[1] > 0:
+                tell_failure(test)
+            totals = [total + more for total, more in zip(totals, counts)]
     passed, failed, skipped = totals
     failed = max(failed, arguments.failed_stages)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

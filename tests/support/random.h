@@ -35,7 +35,7 @@ const char *values_name(test_values values);
 void random_fill(test_random *random, test_values values, int64_t one_in, float *data,
                  int64_t count);
 
-/* EVR_TEST_SEED, else a seed of the moment. The same on every call. */
+/* EVR_TEST_SEED, else 1; where that is "random", a seed of the moment. The same on every call. */
 uint64_t test_seed(void);
 /* EVR_TEST_ROUNDS, else the default, divided by test_scale(); at least 1. */
 int64_t test_rounds(int64_t by_default);
