@@ -5,7 +5,14 @@
 #include "support/suite.h"
 
 static const bad_subject *const subjects[] = {
-    &conv2d_bad, &pool2d_bad, &pad2d_bad, &activation_bad, &softmax_bad, &dense_bad,
+    &conv2d_bad,
+    &pool2d_bad,
+    &pad2d_bad,
+    &activation_bad,
+    &softmax_bad,
+    &dense_bad,
+    &activation_backward_bad,
+    &pad2d_backward_bad,
 };
 #define SUBJECTS (int)(sizeof subjects / sizeof subjects[0])
 #define MOST_ROWS 1000

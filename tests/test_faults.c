@@ -90,6 +90,13 @@ static const planted faults[] = {
     {EVR_OP_DENSE, "fault-reads-past-x", "grid", NULL},
     {EVR_OP_DENSE, "fault-transposes", "oracle", "oracle"},
     {EVR_OP_DENSE, "fault-transposes", "threads", "expected"},
+    {EVR_OP_ACTIVATION_BACKWARD, "fault-slope-of-nan", "grid", "expected"},
+    {EVR_OP_ACTIVATION_BACKWARD, "fault-takes-z-for-y", "grid", "expected"},
+    {EVR_OP_ACTIVATION_BACKWARD, "fault-takes-z-for-y", "either", "expected"},
+    {EVR_OP_ACTIVATION_BACKWARD, "fault-slope-after-writing", "grid", "in place"},
+    {EVR_OP_PAD2D_BACKWARD, "fault-leaves-last-row", "grid", "expected"},
+    {EVR_OP_PAD2D_BACKWARD, "fault-leaves-last-row", "adjoint", "not the adjoint"},
+    {EVR_OP_PAD2D_BACKWARD, "fault-folds-backwards", "grid", "expected"},
 };
 #define FAULTS (int)(sizeof faults / sizeof faults[0])
 

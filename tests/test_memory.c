@@ -51,6 +51,16 @@ static evr_status whole_call(evr_operation operation, const evr_plan_options *op
       d.pad_top = d.pad_right = 2;
       return evr_pad2d(&d, options, x, y);
     }
+    case EVR_OP_ACTIVATION_BACKWARD: {
+      const evr_activation_desc d = {{EVR_SILU, 0.0f}, 100};
+      return evr_activation_backward(&d, options, x, NULL, weights, y);
+    }
+    case EVR_OP_PAD2D_BACKWARD: {
+      evr_pad2d_desc d = EVR_PAD2D_DESC_INIT;
+      d.channels = d.in_height = d.in_width = 5;
+      d.pad_top = d.pad_right = 2;
+      return evr_pad2d_backward(&d, options, x, y);
+    }
     case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;

@@ -103,11 +103,24 @@ START_TEST(flatten_keeps_the_order) {
 }
 END_TEST
 
+START_TEST(flatten_backward_undoes_it) {
+  float x[24], y[24], dx[24];
+  for (int i = 0; i < 24; i++) x[i] = (float)i;
+  for (int layout = EVR_NHWC; layout <= EVR_NCHW; layout++) {
+    fill_untouched(dx, 24);
+    ck_assert_int_eq(evr_flatten((evr_layout)layout, 2, 3, 1, 3, x, y), EVR_OK);
+    ck_assert_int_eq(evr_flatten_backward((evr_layout)layout, 2, 3, 1, 3, y, dx), EVR_OK);
+    ck_assert(memcmp(x, dx, 18 * sizeof *x) == 0 && all_untouched(dx + 18, 6));
+  }
+}
+END_TEST
+
 int main(void) {
   suite_begin("test_pad2d");
   Suite *suite = suite_create("pad2d");
   TCase *made = suite_case(suite, "pad2d");
   tcase_add_loop_test(made, worked_cases, 0, COUNT(cases));
   tcase_add_test(made, flatten_keeps_the_order);
+  tcase_add_test(made, flatten_backward_undoes_it);
   return suite_end(suite);
 }

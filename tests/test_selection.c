@@ -36,6 +36,10 @@ static evr_status list_of(evr_operation operation, const evr_plan_options *optio
     case EVR_OP_SOFTMAX: return evr_softmax_list_variants(&softmax, options, list, capacity, count);
     case EVR_OP_DENSE: return evr_dense_list_variants(&dense, options, list, capacity, count);
     case EVR_OP_PAD2D: return evr_pad2d_list_variants(&pad, options, list, capacity, count);
+    case EVR_OP_ACTIVATION_BACKWARD:
+      return evr_activation_backward_list_variants(&activation, options, list, capacity, count);
+    case EVR_OP_PAD2D_BACKWARD:
+      return evr_pad2d_backward_list_variants(&pad, options, list, capacity, count);
     case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;

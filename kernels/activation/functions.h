@@ -117,15 +117,16 @@ EVR_INLINE vf evr_silu(vf x) {
   return evr_times_sigmoid(from, vf_smaller(vf_set1(30.0f), from), vf_zero());
 }
 
-/* Phi(-a) = e^(-a^2/2) m(a), where m(a) = erfcx(a / sqrt 2) / 2 falls slowly: a quotient of
+/* Phi(-a) = e^(-a^2/2) m(a), where m(a) = erfcx(a / sqrt 2) / 2 falls slowly: a quotient p / q of
  * polynomials of degree 4 and 5 on [0, 14.5], by reweighted least squares on the relative error,
  * then a search over neighbouring floats: 2^-26.7. a^2 is taken in two pieces, since an error of
- * its last place would be seen in the tail. x Phi(-|x|), found without cancellation, is the result
- * for x <= 0 and what is missing from x for x > 0. At -15 the result is -0. */
-EVR_INLINE vf evr_gelu(vf x) {
-  const vf one = vf_set1(1.0f);
-  const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
-  const vf a = vf_abs(from);
+ * its last place would be seen in the tail. e^(-a^2/2) is power 2^floor(steps). */
+typedef struct evr_normal_tail {
+  vf p, q, power, steps;
+} evr_normal_tail;
+
+/* 0 <= a <= 15 */
+EVR_INLINE evr_normal_tail evr_normal_tail_of(vf a) {
   vf p = vf_set1(0x1.0dcb36p-8f);
   p = vf_fma(p, a, vf_set1(0x1.4ce3fep-5f));
   p = vf_fma(p, a, vf_set1(0x1.774866p-3f));
@@ -136,24 +137,28 @@ EVR_INLINE vf evr_gelu(vf x) {
   q = vf_fma(q, a, vf_set1(0x1.e0c2bcp-2f));
   q = vf_fma(q, a, vf_set1(0x1.33d98ep+0f));
   q = vf_fma(q, a, vf_set1(0x1.acabe4p+0f));
-  q = vf_fma(q, a, one);
+  q = vf_fma(q, a, vf_set1(1.0f));
   const vf square = vf_mul(a, a);
   const vf square_low = vf_fma(a, a, vf_neg(square));
   evr_exp_parts parts = evr_exp_split(false, vf_mul(square, vf_set1(-0.5f)), 0.0f);
   parts.rest = vf_fma(square_low, vf_set1(-0.5f), parts.rest);
-  const vf power = evr_exp_significand(&parts);
-  const vf tail = vf_scale(vf_mul(from, vf_div(vf_mul(power, p), q)), parts.steps);
+  return (evr_normal_tail){p, q, evr_exp_significand(&parts), parts.steps};
+}
+
+/* x Phi(-|x|), found without cancellation, is the result for x <= 0 and what is missing from x for
+ * x > 0. At -15 the result is -0. */
+EVR_INLINE vf evr_gelu(vf x) {
+  const vf from = evr_clamp(vf_set1(-15.0f), x, vf_set1(15.0f));
+  const evr_normal_tail t = evr_normal_tail_of(vf_abs(from));
+  const vf tail = vf_scale(vf_mul(from, vf_div(vf_mul(t.power, t.p), t.q)), t.steps);
   return vf_select(vf_gt(x, vf_zero()), vf_sub(x, tail), tail);
 }
 
-/* x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), the same as x/2 (1 + tanh(...)). The argument is
- * carried in two pieces, for the same reason as in GELU. At -11 the result is -0. */
-EVR_INLINE vf evr_gelu_tanh(vf x) {
+/* 2 sqrt(2/pi) (a + 0.044715 a^3) in two pieces, for the same reason as a^2 in GELU. */
+EVR_INLINE vf evr_gelu_cubic(vf a, vf *low) {
   /* linear has no bits below 2^-20, so taking the factor off it leaves no rounding error. */
   const vf linear = vf_set1(0x1.98845p+0f), linear_low = vf_set1(0x1.9ea1b2p-23f);
   const vf cubic = vf_set1(0x1.2444f2p-4f), cubic_low = vf_set1(0x1.49b16ap-29f);
-  const vf from = vf_greater(vf_set1(-11.0f), x);
-  const vf a = vf_smaller(vf_set1(6.0f), from);
   const vf square = vf_mul(a, a);
   const vf square_low = vf_fma(a, a, vf_neg(square));
   const vf factor = vf_fma(cubic, square, linear);
@@ -161,8 +166,17 @@ EVR_INLINE vf evr_gelu_tanh(vf x) {
   factor_low = vf_add(factor_low, vf_fma(cubic_low, square, linear_low));
   factor_low = vf_fma(cubic, square_low, factor_low);
   const vf u = vf_mul(a, factor);
-  const vf u_low = vf_fma(a, factor_low, vf_fma(a, factor, vf_neg(u)));
-  return evr_times_sigmoid(from, u, u_low);
+  *low = vf_fma(a, factor_low, vf_fma(a, factor, vf_neg(u)));
+  return u;
+}
+
+/* x sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)), the same as x/2 (1 + tanh(...)). At -11 the result is
+ * -0. */
+EVR_INLINE vf evr_gelu_tanh(vf x) {
+  const vf from = vf_greater(vf_set1(-11.0f), x);
+  vf low;
+  const vf u = evr_gelu_cubic(vf_smaller(vf_set1(6.0f), from), &low);
+  return evr_times_sigmoid(from, u, low);
 }
 
 /* Any of them. All twelve are inlined here: a kernel that unrolls should store first and call

@@ -1,13 +1,12 @@
 /* The public calls of the elementwise functions: check, choose, then hand over to the variant. */
 #include <inttypes.h>
 
-#include "activation/problem.h"
+#include "activation/backward.h"
 #include "core/check.h"
 #include "core/checked.h"
 #include "core/choose.h"
 #include "core/plan_head.h"
 #include "core/status.h"
-#include "evrisim/activation.h"
 
 struct evr_activation_plan {
   evr_plan_head head;
@@ -32,8 +31,8 @@ double evr_activation_work(evr_activation_kind kind) {
   return 60.0;
 }
 
-static evr_status prepare(const evr_activation_desc *desc, const evr_plan_options *options,
-                          evr_activation_problem *problem, evr_settings *settings) {
+evr_status evr_activation_prepare(const evr_activation_desc *desc, const evr_plan_options *options,
+                                  evr_activation_problem *problem, evr_settings *settings) {
   EVR_TRY(evr_check_pointer("desc", desc));
   EVR_TRY(evr_check_activation("desc.activation", &desc->activation));
   EVR_TRY(evr_check_at_least("desc.count", desc->count, 1));
@@ -54,7 +53,7 @@ evr_status evr_activation_plan_create(const evr_activation_desc *desc,
   *plan = NULL;
   evr_activation_problem problem;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
+  EVR_TRY(evr_activation_prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_ACTIVATION, &settings, &problem, NULL, &variant));
   evr_activation_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
@@ -99,6 +98,6 @@ evr_status evr_activation_list_variants(const evr_activation_desc *desc,
                                         size_t capacity, size_t *count) {
   evr_activation_problem problem;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
+  EVR_TRY(evr_activation_prepare(desc, options, &problem, &settings));
   return evr_list_variants(EVR_OP_ACTIVATION, &settings, &problem, NULL, list, capacity, count);
 }

@@ -66,6 +66,9 @@ extern const evr_kernel evr_pool2d_reference;
 extern const evr_kernel evr_pad2d_copy, evr_pad2d_reference;
 DECLARE(evr_activation_direct);
 extern const evr_kernel evr_activation_reference_kernel;
+DECLARE(evr_activation_backward_direct);
+extern const evr_kernel evr_activation_backward_reference;
+extern const evr_kernel evr_pad2d_backward_fold, evr_pad2d_backward_reference;
 DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
 
@@ -91,6 +94,10 @@ static const evr_variant registry[] = {
     ROWS(EVR_OP_DENSE, "direct", evr_dense_direct)
     ROWS(EVR_OP_DENSE, "gemm", evr_dense_gemm)
     REFERENCE(EVR_OP_DENSE, evr_dense_reference)
+    ROWS(EVR_OP_ACTIVATION_BACKWARD, "direct", evr_activation_backward_direct)
+    REFERENCE(EVR_OP_ACTIVATION_BACKWARD, evr_activation_backward_reference)
+    {"fold", EVR_OP_PAD2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_backward_fold},
+    REFERENCE(EVR_OP_PAD2D_BACKWARD, evr_pad2d_backward_reference)
 };
 /* clang-format on */
 
@@ -113,6 +120,8 @@ const char *evr_operation_name(evr_operation operation) {
     case EVR_OP_SOFTMAX: return "softmax";
     case EVR_OP_DENSE: return "dense";
     case EVR_OP_PAD2D: return "pad2d";
+    case EVR_OP_ACTIVATION_BACKWARD: return "activation_backward";
+    case EVR_OP_PAD2D_BACKWARD: return "pad2d_backward";
     case EVR_OPERATIONS: break;
   }
   return "unknown operation";

@@ -13,6 +13,8 @@ typedef enum evr_operation {
   EVR_OP_SOFTMAX,
   EVR_OP_DENSE,
   EVR_OP_PAD2D,
+  EVR_OP_ACTIVATION_BACKWARD,
+  EVR_OP_PAD2D_BACKWARD,
   EVR_OPERATIONS /* how many there are */
 } evr_operation;
 

@@ -1,4 +1,5 @@
-/* Flattening is a copy: a dense image already is one row in the order of its layout. */
+/* Flattening is a copy: a dense image already is one row in the order of its layout. So is its
+ * backward pass. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -7,8 +8,9 @@
 #include "core/status.h"
 #include "evrisim/pad2d.h"
 
-evr_status evr_flatten(evr_layout layout, int64_t batch, int64_t channels, int64_t height,
-                       int64_t width, const float *x, float *y) {
+static evr_status copy(evr_layout layout, int64_t batch, int64_t channels, int64_t height,
+                       int64_t width, const char *from_name, const float *from, const char *to_name,
+                       float *to) {
   EVR_TRY(evr_check_layout("layout", layout));
   EVR_TRY(evr_check_at_least("batch", batch, 1));
   EVR_TRY(evr_check_at_least("channels", channels, 1));
@@ -17,14 +19,24 @@ evr_status evr_flatten(evr_layout layout, int64_t batch, int64_t channels, int64
   int64_t count;
   if (!evr_count_floats(batch, channels, height, width, &count))
     return evr_fail(EVR_OVERFLOW,
-                    "x would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
+                    "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
                     " floats, which do not fit",
-                    batch, channels, height, width);
-  EVR_TRY(evr_check_pointer("x", x));
-  EVR_TRY(evr_check_pointer("y", y));
-  const size_t bytes = (size_t)count * sizeof *x;
-  const evr_buffer buffers[] = {{"x", x, bytes, false}, {"y", y, bytes, true}};
+                    from_name, batch, channels, height, width);
+  EVR_TRY(evr_check_pointer(from_name, from));
+  EVR_TRY(evr_check_pointer(to_name, to));
+  const size_t bytes = (size_t)count * sizeof *from;
+  const evr_buffer buffers[] = {{from_name, from, bytes, false}, {to_name, to, bytes, true}};
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
-  memcpy(y, x, bytes);
+  memcpy(to, from, bytes);
   return EVR_OK;
+}
+
+evr_status evr_flatten(evr_layout layout, int64_t batch, int64_t channels, int64_t height,
+                       int64_t width, const float *x, float *y) {
+  return copy(layout, batch, channels, height, width, "x", x, "y", y);
+}
+
+evr_status evr_flatten_backward(evr_layout layout, int64_t batch, int64_t channels, int64_t height,
+                                int64_t width, const float *dy, float *dx) {
+  return copy(layout, batch, channels, height, width, "dy", dy, "dx", dx);
 }

@@ -16,6 +16,12 @@ typedef struct evr_pad2d_call {
   float *y;
 } evr_pad2d_call;
 
+/* The problem of pad2d_backward is the forward's. */
+typedef struct evr_pad2d_backward_call {
+  const float *dy; /* y_count */
+  float *dx;       /* x_count */
+} evr_pad2d_backward_call;
+
 /* Checks a descriptor and derives everything except common. */
 evr_status evr_pad2d_problem_init(evr_pad2d_problem *problem, const evr_pad2d_desc *desc);
 

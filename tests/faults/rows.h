@@ -66,6 +66,13 @@
       row("fault-reads-past-x", fault_dense_reads_past_x) \
           row("fault-transposes", fault_dense_transposes)
 
+#define FOR_ACTIVATION_BACKWARD_FAULTS(row)                                                     \
+  row("fault-slope-of-nan", fault_slope_of_nan) row("fault-takes-z-for-y", fault_takes_z_for_y) \
+      row("fault-slope-after-writing", fault_slope_after_writing)
+#define FOR_PAD2D_BACKWARD_FAULTS(row)                \
+  row("fault-leaves-last-row", fault_leaves_last_row) \
+      row("fault-folds-backwards", fault_folds_backwards)
+
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_STANDARD_CONV2D_FAULTS(DECLARE_FAULT)
@@ -75,6 +82,8 @@ FOR_PAD2D_FAULTS(DECLARE_FAULT)
 FOR_ACTIVATION_FAULTS(DECLARE_FAULT)
 FOR_SOFTMAX_FAULTS(DECLARE_FAULT)
 FOR_DENSE_FAULTS(DECLARE_FAULT)
+FOR_ACTIVATION_BACKWARD_FAULTS(DECLARE_FAULT)
+FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define STANDARD_CONV2D_FAULT(name, kernel) \
@@ -87,14 +96,20 @@ FOR_DENSE_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_ACTIVATION, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_FAULT(name, kernel) {name, EVR_OP_SOFTMAX, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_FAULT(name, kernel) {name, EVR_OP_DENSE, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                              \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)                   \
-  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT) \
-  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)         \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)                   \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)                     \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)           \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                 \
-  FOR_DENSE_FAULTS(DENSE_FAULT)
+#define ACTIVATION_BACKWARD_FAULT(name, kernel) \
+  {name, EVR_OP_ACTIVATION_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define PAD2D_BACKWARD_FAULT(name, kernel) \
+  {name, EVR_OP_PAD2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define PLANTED_FAULTS                                      \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)                           \
+  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)         \
+  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                 \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)                           \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)                             \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                   \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                         \
+  FOR_DENSE_FAULTS(DENSE_FAULT)                             \
+  FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT) \
+  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)
 
 #endif

@@ -9,7 +9,14 @@
 #include "support/compare.h"
 
 static const walk_check *const operations[] = {
-    conv2d_checks, pool2d_checks, pad2d_checks, activation_checks, softmax_checks, dense_checks,
+    conv2d_checks,
+    pool2d_checks,
+    pad2d_checks,
+    softmax_checks,
+    dense_checks,
+    activation_checks,
+    activation_backward_checks,
+    pad2d_backward_checks,
 };
 
 #define MOST_CHECKS 64
