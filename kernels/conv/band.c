@@ -9,6 +9,9 @@
  * it is one of a padded copy: a run per tap would be too short to pay for its pointers. */
 #define FOLD_BELOW 16
 
+/* Window rows as runs: bands are cut where this part of them, or less, is inside the image. */
+#define WORTH_CUTTING 0.9
+
 static bool is_padded(const evr_conv2d_desc *d) {
   return (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
 }
@@ -21,6 +24,27 @@ static size_t row_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p
   return evr_size_sum(evr_band_copy_bytes(shape, p, 1), tables);
 }
 
+/* Outputs for which tap k is inside the image, summed over all taps of one direction. */
+static double count_inside(int64_t outputs, int64_t size, int64_t kernel, int64_t stride,
+                           int64_t dilation, int64_t pad) {
+  double count = 0.0;
+  for (int64_t k = 0; k < kernel; k++) {
+    const int64_t shift = k * dilation - pad;
+    const int64_t first = shift < 0 ? evr_ceil_div(-shift, stride) : 0;
+    const int64_t end = shift >= size ? 0 : (size - 1 - shift) / stride + 1;
+    count += (double)evr_max(evr_min(end, outputs) - first, 0);
+  }
+  return count;
+}
+
+/* The part of all window rows that are inside the image. */
+static double rows_kept(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  return count_inside(p->sizes.conv_height, d->in_height, d->kernel_height, d->stride_height,
+                      d->dilation_height, d->pad_top) /
+         ((double)p->sizes.conv_height * (double)d->kernel_height);
+}
+
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   *shape = (evr_band_shape){0};
@@ -31,20 +55,28 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   /* Where one row would want more than is to be had, taps are runs. */
   if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) evr_band_copy_all(shape, p);
   if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) *shape = (evr_band_shape){0};
+  shape->rows_left_out = shape->folded && rows_kept(p) < WORTH_CUTTING;
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
 }
 
 static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
-  return shape->rows && !shape->folded && d->pad_mode == EVR_PAD_ZERO &&
-         shape->runs <= EVR_MOST_SKIPPED_RUNS && is_padded(d);
+  if (d->pad_mode != EVR_PAD_ZERO || !is_padded(d)) return false;
+  return shape->folded ? shape->rows_left_out : shape->runs <= EVR_MOST_SKIPPED_RUNS;
 }
 
 int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
 
-/* Regions of whole rows, at most: pixels with as many taps lie between those at one edge and those
- * at the other (add_regions). */
+/* Output rows of so many pixels, at most. */
+static int64_t rows_of(const evr_conv2d_problem *p, int64_t pixels) {
+  const int64_t width = p->sizes.conv_width;
+  if (pixels % width == 0) return pixels / width;
+  return evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
+}
+
+/* Regions of so many rows, at most: pixels with as many taps lie between those at one edge and
+ * those at the other (add_regions). */
 static int64_t most_regions(const evr_conv2d_problem *p, int64_t rows) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t across = evr_min(
@@ -60,23 +92,17 @@ static int64_t most_regions(const evr_conv2d_problem *p, int64_t rows) {
 
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels) {
   const evr_conv2d_desc *d = &p->desc;
-  const int64_t width = p->sizes.conv_width;
+  const int64_t rows = rows_of(p, pixels);
   shape->pixels = pixels;
-  shape->rows = pixels % width == 0;
   const size_t pointers = evr_size_product((size_t)evr_band_pointers(shape), (size_t)pixels);
   shape->pointer_bytes = evr_size_lines(evr_size_product(pointers, sizeof(float *)));
   shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
   shape->run_bytes = evr_size_lines(
       evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
-                       may_skip(shape, p) ? (size_t)most_regions(p, pixels / width) : 1));
+                       !shape->folded && may_skip(shape, p) ? (size_t)most_regions(p, rows) : 1));
   shape->zero_bytes =
       shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
-  if (shape->copied) {
-    const int64_t rows = shape->rows
-                             ? pixels / width
-                             : evr_min((pixels + width - 2) / width + 1, p->sizes.conv_height);
-    shape->copy_bytes = evr_band_copy_bytes(shape, p, rows);
-  }
+  if (shape->copied) shape->copy_bytes = evr_band_copy_bytes(shape, p, rows);
 }
 
 size_t evr_band_bytes(const evr_band_shape *shape) {
@@ -164,6 +190,22 @@ static void row_span(const rectangle *r, int64_t width, int64_t oh, int64_t *sta
   *end = evr_min(r->right, r->last - oh * width);
 }
 
+/* Points pixels at where their tap (kh, kw), which is inside the image, reads. */
+static void point_windows(layer *l, const rectangle *r, int64_t kh, int64_t kw) {
+  const evr_conv2d_desc *d = &l->p->desc;
+  const int64_t shift = kw * d->dilation_width - d->pad_left;
+  for (int64_t oh = r->top; oh < r->bottom; oh++) {
+    int64_t start, end;
+    row_span(r, l->p->sizes.conv_width, oh, &start, &end);
+    if (start >= end) continue;
+    const int64_t ih = evr_window_top(l->p, oh) + kh * d->dilation_height;
+    const int64_t iw = start * d->stride_width + shift;
+    l->pointers =
+        evr_point_on(l->pointers, end - start, l->x + (ih * d->in_width + iw) * d->in_channels,
+                     d->stride_width * d->in_channels);
+  }
+}
+
 /* inside: these taps are, for all pixels. */
 static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range rows,
                        tap_range columns, bool inside) {
@@ -182,6 +224,12 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   }
   region->pixels = l->places - region->places;
   region->pointer_step = inside ? 0 : region->pixels;
+  if (region->pixels == 0) {
+    band->count--;
+    return;
+  }
+  if (inside && rows.first < rows.end && columns.first < columns.end)
+    point_windows(l, r, rows.first, columns.first);
   for (int64_t kh = rows.first; kh < rows.end; kh++)
     for (int64_t kw = columns.first; kw < columns.end; kw++) {
       const int64_t down = (kh - rows.first) * d->dilation_height * d->in_width;
@@ -189,12 +237,12 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
       l->run->k = (kh * d->kernel_width + kw) * l->p->group_in;
       l->run->shift = inside ? (down + right) * d->in_channels : 0;
       l->run++;
-      if (inside && l->run - region->run > 1) continue;
+      if (inside) continue;
       const tap_column c = find_tap_column(d, kw);
       for (int64_t oh = r->top; oh < r->bottom; oh++) {
         int64_t start, end;
         row_span(r, width, oh, &start, &end);
-        point_row(l, oh, start, end, kh, &c);
+        if (start < end) point_row(l, oh, start, end, kh, &c);
       }
     }
   region->runs = l->run - region->run;
@@ -212,54 +260,68 @@ static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
 
 static bool same_taps(tap_range a, tap_range b) { return a.first == b.first && a.end == b.end; }
 
-/* Regions of a band of whole rows: columns with all their taps are cut by rows as well; at the left
- * and right edges a region takes all rows, as single pixels would make poor tiles, unless rows with
- * all their taps cannot be. Returns false where there are too many. */
-static bool add_regions(evr_band *band, layer *l, int64_t top, int64_t bottom) {
+/* Regions of a band's pixels, first to last - 1: columns with all their taps are cut by rows as
+ * well. At the left and right edges a region takes all rows, as single pixels would make poor
+ * tiles, unless edges_too. Returns false where there are too many. */
+static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last, bool edges_too) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
+  const int64_t top = first / width, bottom = (last - 1) / width + 1;
   const tap_range all_rows = {0, d->kernel_height};
-  const bool tall = d->in_height > (d->kernel_height - 1) * d->dilation_height;
   for (int64_t left = 0, right; left < width; left = right) {
     const tap_range columns = taps_of_column(d, left);
     for (right = left + 1; right < width && same_taps(columns, taps_of_column(d, right));) right++;
-    const bool edge = columns.end - columns.first < d->kernel_width && tall;
-    const bool inside = !edge;
+    const bool edge = columns.end - columns.first < d->kernel_width && !edges_too;
     for (int64_t row = top, next; row < bottom; row = next) {
       const tap_range rows = edge ? all_rows : taps_of_row(l->p, row);
       for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(l->p, next)));)
         next++;
       if (band->count == EVR_MOST_REGIONS) return false;
-      const rectangle r = {row, next, left, right, 0, bottom * width};
-      add_region(band, l, &r, rows, columns, inside);
-      if (band->regions[band->count - 1].runs < l->shape->runs) band->skips = true;
+      const rectangle r = {row, next, left, right, first, last};
+      const int before = band->count;
+      add_region(band, l, &r, rows, columns, !edge);
+      if (band->count > before && band->regions[before].runs < l->shape->runs) band->skips = true;
     }
   }
   return true;
 }
 
-/* Outputs for which tap k is inside the image, summed over all taps of one direction. */
-static double count_inside(int64_t outputs, int64_t size, int64_t kernel, int64_t stride,
-                           int64_t dilation, int64_t pad) {
-  double count = 0.0;
-  for (int64_t k = 0; k < kernel; k++) {
-    const int64_t shift = k * dilation - pad;
-    const int64_t first = shift < 0 ? evr_ceil_div(-shift, stride) : 0;
-    const int64_t end = shift >= size ? 0 : (size - 1 - shift) / stride + 1;
-    count += (double)evr_max(evr_min(end, outputs) - first, 0);
+/* Window rows as runs: regions are rows of pixels that have the same ones inside the image. The
+ * band is one region so far. Too many are none. */
+static void cut_rows(evr_band *band, const layer *l, int64_t first, int64_t last) {
+  const int64_t width = l->p->sizes.conv_width;
+  const evr_region whole = band->regions[0];
+  const int64_t top = first / width, bottom = (last - 1) / width + 1;
+  int count = 0;
+  for (int64_t row = top, next; row < bottom; row = next, count++) {
+    const tap_range rows = taps_of_row(l->p, row);
+    for (next = row + 1; next < bottom && same_taps(rows, taps_of_row(l->p, next));) next++;
+    if (count == EVR_MOST_REGIONS) {
+      band->regions[0] = whole;
+      band->skips = false;
+      return;
+    }
+    const int64_t skipped = evr_max(row * width, first) - first;
+    evr_region *region = &band->regions[count];
+    *region = whole;
+    region->pixels = evr_min(next * width, last) - first - skipped;
+    region->pointers += skipped;
+    region->places += skipped;
+    region->run += rows.first;
+    region->runs = rows.end - rows.first;
+    if (region->runs < whole.runs) band->skips = true;
   }
-  return count;
+  band->count = count;
 }
 
 double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   if (!may_skip(shape, p)) return 1.0;
-  const double height = (double)p->sizes.conv_height, width = (double)p->sizes.conv_width;
-  const double rows = count_inside(p->sizes.conv_height, d->in_height, d->kernel_height,
-                                   d->stride_height, d->dilation_height, d->pad_top);
+  const double rows = rows_kept(p);
+  if (shape->folded) return rows;
   const double columns = count_inside(p->sizes.conv_width, d->in_width, d->kernel_width,
                                       d->stride_width, d->dilation_width, d->pad_left);
-  return rows / (height * (double)d->kernel_height) * columns / (width * (double)d->kernel_width);
+  return rows * columns / ((double)p->sizes.conv_width * (double)d->kernel_width);
 }
 
 void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
@@ -289,20 +351,25 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
                                                 .places = l.places};
     evr_count_on(l.places, pixels, first_pixel * d->out_channels, d->out_channels);
     evr_band_point_rows(shape, p, l.x, first_pixel, pixels, zeros, l.pointers, l.run);
+    if (skip && may_skip(shape, p)) cut_rows(band, &l, first_pixel, first_pixel + pixels);
     return;
   }
   memset(zeros, 0, shape->zero_bytes);
   const int64_t width = p->sizes.conv_width;
   const layer start = l;
   if (skip && may_skip(shape, p)) {
-    if (add_regions(band, &l, first_pixel / width, (first_pixel + pixels) / width)) return;
-    l = start;
-    band->count = 0;
-    band->skips = false;
+    /* Where no window has all its rows in the image, those at the sides leave them out as well. */
+    bool edges_too = d->in_height <= (d->kernel_height - 1) * d->dilation_height;
+    for (int attempt = 0; attempt < 2; attempt++, edges_too = false) {
+      if (add_regions(band, &l, first_pixel, first_pixel + pixels, edges_too)) return;
+      l = start;
+      band->count = 0;
+      band->skips = false;
+    }
   }
-  const rectangle all = {
-      first_pixel / width, (first_pixel + pixels - 1) / width + 1, 0, width, first_pixel,
-      first_pixel + pixels};
+  const int64_t top = first_pixel == 0 ? 0 : first_pixel / width;
+  const int64_t bottom = first_pixel + pixels <= width ? 1 : (first_pixel + pixels - 1) / width + 1;
+  const rectangle all = {top, bottom, 0, width, first_pixel, first_pixel + pixels};
   add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width},
              !is_padded(d));
 }

@@ -17,10 +17,10 @@
 
 /* The same for every band of a problem. */
 typedef struct evr_band_shape {
-  bool folded; /* a run is a window row, else a tap */
-  bool copied; /* of a padded copy, at least where windows reach over an edge */
-  bool edges;  /* only there */
-  bool rows;   /* bands are whole rows, as leaving out taps needs */
+  bool folded;        /* a run is a window row, else a tap */
+  bool copied;        /* of a padded copy, at least where windows reach over an edge */
+  bool edges;         /* only there */
+  bool rows_left_out; /* folded: window rows outside the image are left out */
   int64_t runs, run_length;
   int64_t pixels;       /* most pixels of a band */
   int64_t left, right;  /* edges: output columns before left and from right on are copied */
@@ -54,7 +54,7 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
 /* Pointers that a pixel may need. */
 int64_t evr_band_pointers(const evr_band_shape *shape);
 
-/* Sets the rest for bands of at most so many pixels; width divides pixels where rows is set. */
+/* Sets the rest for bands of at most so many pixels. */
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels);
 
 /* Bytes of scratch of one band, saturating. */

@@ -229,9 +229,10 @@ static void run_task(void *argument, int64_t task, int slot) {
   const evr_conv2d_desc *d = &p->desc;
   const cut *c = &j->c;
   char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
-  const int64_t chunk = task % c->chunks, block = task / c->chunks % c->blocks;
+  const int64_t chunk = evr_take_number(&task, c->chunks);
+  const int64_t block = evr_take_number(&task, c->blocks);
   block_view b = {.p = p, .call = j->call, .c = c};
-  b.image = task / c->chunks / c->blocks;
+  b.image = task;
   b.channels = evr_min(d->out_channels, EVR_LANES);
   b.first_channel = evr_min(block * EVR_LANES, d->out_channels - b.channels);
   b.begin = block * EVR_LANES - b.first_channel;

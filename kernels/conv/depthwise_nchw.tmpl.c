@@ -342,9 +342,8 @@ static void run_task(void *argument, int64_t task, int slot) {
   const evr_conv2d_problem *p = j->p;
   const evr_conv2d_desc *d = &p->desc;
   const cut *c = &j->c;
-  const int64_t chunk = task % c->chunks;
-  const int64_t group = task / c->chunks % c->groups;
-  const int64_t image = task / c->chunks / c->groups;
+  const int64_t chunk = evr_take_number(&task, c->chunks);
+  const int64_t group = evr_take_number(&task, c->groups), image = task;
   char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
   int64_t *offsets = (int64_t *)(void *)scratch;
   float *in = (float *)(void *)(scratch + c->offset_bytes);

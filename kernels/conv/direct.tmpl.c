@@ -122,9 +122,8 @@ static void prepare(void *problem) {
   evr_keep_prepared(p, prepare, &b, sizeof b);
 }
 
-static blocking blocking_of(const evr_conv2d_problem *p) {
-  blocking b;
-  return evr_read_prepared(p, prepare, &b, sizeof b) ? b : make_blocking(p);
+static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
+  if (!evr_read_prepared(p, prepare, b, sizeof *b)) *b = make_blocking(p);
 }
 
 static size_t workspace_size(const void *problem) {
@@ -318,12 +317,12 @@ static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const blocking *b = &j->b;
   const evr_conv2d_problem *p = j->p;
-  const int64_t stretch = task % b->stretches;
-  const int64_t first_pixel = task / b->stretches % b->bands * b->shape.pixels;
-  const int64_t image_group = task / b->stretches / b->bands;
+  const int64_t stretch = evr_take_number(&task, b->stretches);
+  const int64_t first_pixel = evr_take_number(&task, b->bands) * b->shape.pixels;
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
-  block_work w = {
-      .j = j, .image = image_group / p->desc.groups, .group = image_group % p->desc.groups};
+  block_work w = {.j = j};
+  w.group = evr_take_number(&task, p->desc.groups);
+  w.image = task;
   const packed_header *header = j->call->packed;
   const float *packed = (const float *)(const void *)((const char *)header + HEADER_BYTES);
   evr_band band;
@@ -348,7 +347,10 @@ static void forward(const void *problem, const void *call) {
     EVR_NAME(evr_conv2d_direct_nchw_forward)(p, call);
     return;
   }
-  job j = {p, call, blocking_of(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_blocking(p, &j.b);
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
                    run_task, &j);
 }

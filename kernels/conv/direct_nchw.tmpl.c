@@ -138,11 +138,9 @@ void EVR_NAME(evr_conv2d_direct_nchw_prepare)(void *problem) {
   evr_keep_prepared(p, EVR_NAME(evr_conv2d_direct_nchw_prepare), &b, sizeof b);
 }
 
-static blocking blocking_of(const evr_conv2d_problem *p) {
-  blocking b;
-  return evr_read_prepared(p, EVR_NAME(evr_conv2d_direct_nchw_prepare), &b, sizeof b)
-             ? b
-             : make_blocking(p);
+static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
+  if (!evr_read_prepared(p, EVR_NAME(evr_conv2d_direct_nchw_prepare), b, sizeof *b))
+    *b = make_blocking(p);
 }
 
 size_t EVR_NAME(evr_conv2d_direct_nchw_workspace_size)(const evr_conv2d_problem *p) {
@@ -235,14 +233,14 @@ static void run_task(void *argument, int64_t task, int slot) {
   const evr_conv2d_problem *p = j->p;
   const evr_conv2d_desc *d = &p->desc;
   const blocking *b = &j->b;
-  const int64_t stretch = task % b->stretches;
-  const int64_t first_panel = task / b->stretches % b->tasks * b->group;
-  const int64_t image_group = task / b->stretches / b->tasks;
+  const int64_t stretch = evr_take_number(&task, b->stretches);
+  const int64_t first_panel = evr_take_number(&task, b->tasks) * b->group;
+  const int64_t group = evr_take_number(&task, p->desc.groups);
   const int64_t out_plane = p->sizes.conv_height * p->sizes.conv_width;
   part t = {.p = p,
             .call = j->call,
-            .image = image_group / d->groups,
-            .group = image_group % d->groups,
+            .image = task,
+            .group = group,
             .count = evr_min(b->group, b->panels - first_panel)};
   t.weights = evr_conv2d_packed_group(p, j->call->packed, t.group);
   t.odd = first_panel + t.count > b->full_panels;
@@ -288,7 +286,10 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 void EVR_NAME(evr_conv2d_direct_nchw_forward)(const evr_conv2d_problem *p,
                                               const evr_conv2d_call *call) {
-  job j = {p, call, blocking_of(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_blocking(p, &j.b);
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.tasks * j.b.stretches,
                    run_task, &j);
 }

@@ -70,9 +70,8 @@ static void prepare(void *problem) {
   evr_keep_prepared(p, prepare, &b, sizeof b);
 }
 
-static blocking blocking_of(const evr_conv2d_problem *p) {
-  blocking b;
-  return evr_read_prepared(p, prepare, &b, sizeof b) ? b : make_blocking(p);
+static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
+  if (!evr_read_prepared(p, prepare, b, sizeof *b)) *b = make_blocking(p);
 }
 
 static size_t workspace_size(const void *problem) {
@@ -111,6 +110,19 @@ static void copy_window(const evr_conv2d_problem *p, const float *x, int64_t oh,
   }
 }
 
+static void copy_windows(const evr_conv2d_problem *p, const float *x, int64_t pixel, int64_t pixels,
+                         float *to) {
+  const int64_t width = p->sizes.conv_width;
+  int64_t oh = pixel / width, ow = pixel - oh * width;
+  for (int64_t i = 0; i < pixels; i++, to += p->depth) {
+    copy_window(p, x, oh, ow, to);
+    if (++ow == width) {
+      ow = 0;
+      oh++;
+    }
+  }
+}
+
 typedef struct job {
   const evr_conv2d_problem *p;
   const evr_conv2d_call *call;
@@ -131,10 +143,7 @@ static void multiply_nhwc(const job *j, const part *t) {
   const evr_conv2d_desc *d = &p->desc;
   const float *x =
       j->call->x + t->image * d->in_height * d->in_width * d->in_channels + t->group * p->group_in;
-  if (j->b.copies)
-    for (int64_t i = 0; i < t->pixels; i++)
-      copy_window(p, x, (t->pixel + i) / p->sizes.conv_width, (t->pixel + i) % p->sizes.conv_width,
-                  t->matrix + i * p->depth);
+  if (j->b.copies) copy_windows(p, x, t->pixel, t->pixels, t->matrix);
   const int64_t channel = t->group * p->group_out + t->channel;
   const int64_t at =
       (t->image * p->sizes.conv_height * p->sizes.conv_width + t->pixel) * d->out_channels +
@@ -196,14 +205,14 @@ static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const evr_conv2d_problem *p = j->p;
   const blocking *b = &j->b;
-  const int64_t stretch = task % b->stretches;
-  const int64_t band = task / b->stretches % b->bands;
-  const int64_t image_group = task / b->stretches / b->bands;
+  const int64_t stretch = evr_take_number(&task, b->stretches);
+  const int64_t band = evr_take_number(&task, b->bands);
+  const int64_t group = evr_take_number(&task, p->desc.groups);
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   char *slot_memory = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
   const part t = {
-      .image = image_group / p->desc.groups,
-      .group = image_group % p->desc.groups,
+      .image = task,
+      .group = group,
       .pixel = band * b->band,
       .pixels = evr_min(b->band, pixels - band * b->band),
       .channel = stretch * b->stretch,
@@ -220,7 +229,10 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
-  job j = {p, call, blocking_of(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_blocking(p, &j.b);
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
                    run_task, &j);
 }

@@ -20,6 +20,19 @@ typedef void evr_task(void *argument, int64_t task, int slot);
  * Tasks must write disjoint outputs, so that the result does not depend on who runs what. */
 void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body, void *argument);
 
+/* Takes the innermost of a task's numbers, 0 .. count - 1, out of it. Small work is one task, and
+ * would else spend more time on divisions than on a tile. */
+static inline int64_t evr_take_number(int64_t *task, int64_t count) {
+  int64_t number = *task;
+  if (number < count) {
+    *task = 0;
+  } else {
+    *task = number / count;
+    number -= *task * count;
+  }
+  return number;
+}
+
 /* What the machine or OpenMP offers by default; at least 1. */
 int evr_default_threads(const evr_thread_pool *pool);
 

@@ -26,8 +26,8 @@ static void channels_task(void *argument, int64_t task, int slot) {
   (void)slot;
   const work *w = argument;
   const evr_pool2d_sizes *s = &w->problem->sizes;
-  const int64_t block = task % w->blocks, band = task / w->blocks % w->bands;
-  const int64_t image = task / w->blocks / w->bands;
+  const int64_t block = evr_take_number(&task, w->blocks);
+  const int64_t band = evr_take_number(&task, w->bands), image = task;
   const int64_t first = block * w->block_channels;
   const int64_t in = image * w->problem->x_plane * w->pixel + first;
   const int64_t out = image * w->problem->y_plane * w->pixel + first;
@@ -66,9 +66,9 @@ static void strips_task(void *argument, int64_t task, int slot) {
   const evr_pool2d_sizes *s = &w->problem->sizes;
   const int64_t plane_in = w->problem->x_plane * w->pixel;
   const int64_t plane_out = w->problem->y_plane * w->pixel;
-  const int64_t first = task / w->bands * w->task_images;
+  const int64_t band = evr_take_number(&task, w->bands), first = task * w->task_images;
   const int64_t last = evr_min(w->images, first + w->task_images);
-  const int64_t begin = task % w->bands * w->band_rows;
+  const int64_t begin = band * w->band_rows;
   const int64_t end = evr_min(s->out_height, begin + w->band_rows);
   evr_strip strip;
   strip.problem = w->problem;
