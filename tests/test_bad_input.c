@@ -13,6 +13,9 @@ static const bad_subject *const subjects[] = {
     &dense_bad,
     &activation_backward_bad,
     &pad2d_backward_bad,
+    &backward_data_bad,
+    &backward_weights_bad,
+    &transposed_bad,
 };
 #define SUBJECTS (int)(sizeof subjects / sizeof subjects[0])
 #define MOST_ROWS 1000

@@ -12,6 +12,39 @@
 #define FLOATS 4096
 static float x[FLOATS], weights[FLOATS], bias[64], y[FLOATS];
 
+/* With strides and pads, so that there is something to copy; or depthwise. */
+static evr_status backward_call(evr_operation operation, int64_t groups, evr_layout layout,
+                                const evr_plan_options *options) {
+  if (operation == EVR_OP_CONV2D_TRANSPOSED) {
+    evr_conv2d_transposed_desc d = EVR_CONV2D_TRANSPOSED_DESC_INIT;
+    d.in_channels = d.out_channels = 8;
+    d.groups = groups;
+    d.in_height = d.in_width = 5;
+    d.kernel_height = d.kernel_width = 3;
+    d.stride_width = groups > 1 ? 1 : 2;
+    d.layout = layout;
+    return evr_conv2d_transposed(&d, options, x, weights, bias, y);
+  }
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = 8;
+  d.groups = groups;
+  d.in_height = d.in_width = 7;
+  d.kernel_height = d.kernel_width = 3;
+  d.pad_left = 4;
+  d.layout = layout;
+  const evr_conv2d_backward_data_arguments data = {.dy = x, .weights = weights, .dx = y};
+  const evr_conv2d_backward_weights_arguments gradients = {
+      .x = x, .dy = weights, .dweights = y, .dbias = y + FLOATS - 8};
+  return operation == EVR_OP_CONV2D_BACKWARD_DATA
+             ? evr_conv2d_backward_data(&d, options, &data)
+             : evr_conv2d_backward_weights(&d, options, &gradients);
+}
+
+static bool is_backward(evr_operation operation) {
+  return operation == EVR_OP_CONV2D_BACKWARD_DATA || operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS ||
+         operation == EVR_OP_CONV2D_TRANSPOSED;
+}
+
 /* Everything that an operation allocates for, from plan to result, without a workspace. */
 static evr_status whole_call(evr_operation operation, const evr_plan_options *options) {
   switch (operation) {
@@ -23,6 +56,9 @@ static evr_status whole_call(evr_operation operation, const evr_plan_options *op
       d.pad_left = 1;
       return evr_conv2d(&d, options, x, weights, bias, y);
     }
+    case EVR_OP_CONV2D_BACKWARD_DATA:
+    case EVR_OP_CONV2D_BACKWARD_WEIGHTS:
+    case EVR_OP_CONV2D_TRANSPOSED: return backward_call(operation, 1, EVR_NHWC, options);
     case EVR_OP_POOL2D: {
       evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
       d.channels = 5;
@@ -68,6 +104,7 @@ static evr_status whole_call(evr_operation operation, const evr_plan_options *op
 
 /* A depthwise convolution, for the variants that serve no other; and one with its pooling. */
 static evr_status depthwise_call(evr_operation operation, const evr_plan_options *options) {
+  if (is_backward(operation)) return backward_call(operation, 8, EVR_NCHW, options);
   if (operation != EVR_OP_CONV2D) return whole_call(operation, options);
   evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
   d.in_channels = d.out_channels = d.groups = 9;

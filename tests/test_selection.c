@@ -22,6 +22,10 @@ static evr_conv2d_desc dense_convolution(void) {
 static evr_status list_of(evr_operation operation, const evr_plan_options *options,
                           evr_variant_report *list, size_t capacity, size_t *count) {
   const evr_conv2d_desc conv = dense_convolution();
+  evr_conv2d_transposed_desc transposed = EVR_CONV2D_TRANSPOSED_DESC_INIT;
+  transposed.in_channels = transposed.out_channels = 8;
+  transposed.in_height = transposed.in_width = 7;
+  transposed.kernel_height = transposed.kernel_width = 3;
   const evr_pool2d_desc pool = {1, 3,        5,
                                 5, EVR_NHWC, {EVR_POOL_MAX, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0}};
   const evr_activation_desc activation = {{EVR_RELU, 0.0f}, 10};
@@ -30,6 +34,12 @@ static evr_status list_of(evr_operation operation, const evr_plan_options *optio
   const evr_pad2d_desc pad = {1, 2, 3, 4, 1, 1, 1, 1, EVR_PAD_ZERO, EVR_NHWC};
   switch (operation) {
     case EVR_OP_CONV2D: return evr_conv2d_list_variants(&conv, options, list, capacity, count);
+    case EVR_OP_CONV2D_BACKWARD_DATA:
+      return evr_conv2d_backward_data_list_variants(&conv, options, list, capacity, count);
+    case EVR_OP_CONV2D_BACKWARD_WEIGHTS:
+      return evr_conv2d_backward_weights_list_variants(&conv, options, list, capacity, count);
+    case EVR_OP_CONV2D_TRANSPOSED:
+      return evr_conv2d_transposed_list_variants(&transposed, options, list, capacity, count);
     case EVR_OP_POOL2D: return evr_pool2d_list_variants(&pool, options, list, capacity, count);
     case EVR_OP_ACTIVATION:
       return evr_activation_list_variants(&activation, options, list, capacity, count);

@@ -5,6 +5,7 @@
 #include "activation.h"
 #include "choices.h"
 #include "conv2d.h"
+#include "conv2d_backward.h"
 #include "cpu.h"
 #include "dense.h"
 #include "pad2d.h"

@@ -24,9 +24,9 @@
 #else
 #define AMX_ISA EVR_ISA_AMX
 #endif
-#define AMX(name, math, kernel) {name, EVR_OP_CONV2D, AMX_ISA, math, &kernel},
+#define AMX(operation, name, math, kernel) {name, operation, AMX_ISA, math, &kernel},
 #else
-#define AMX(name, math, kernel)
+#define AMX(operation, name, math, kernel)
 #endif
 #if defined(EVR_BUILD_NEON)
 #define NEON(...) {__VA_ARGS__},
@@ -60,6 +60,15 @@ DECLARE(evr_conv2d_winograd4);
 DECLARE(evr_dense_direct);
 DECLARE(evr_dense_gemm);
 extern const evr_kernel evr_conv2d_reference;
+/* Backward data and transposed convolution by the forward variant of the name. */
+extern const evr_kernel evr_conv2d_turned_amx_bf16x2, evr_conv2d_turned_amx_bf16x3;
+DECLARE(evr_conv2d_turned_depthwise);
+DECLARE(evr_conv2d_turned_direct);
+DECLARE(evr_conv2d_turned_im2col_gemm);
+DECLARE(evr_conv2d_turned_winograd2);
+DECLARE(evr_conv2d_turned_winograd4);
+extern const evr_kernel evr_conv2d_backward_data_reference, evr_conv2d_transposed_reference;
+extern const evr_kernel evr_conv2d_backward_weights_reference;
 extern const evr_kernel evr_dense_reference;
 DECLARE(evr_pool2d_direct);
 extern const evr_kernel evr_pool2d_reference;
@@ -73,16 +82,30 @@ DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
 
 /* clang-format off */
+#define TURNED_ROWS(operation)                                                                \
+  ROWS(operation, "depthwise", evr_conv2d_turned_depthwise)                                   \
+  ROWS(operation, "direct", evr_conv2d_turned_direct)                                         \
+  AMX(operation, "amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_turned_amx_bf16x2)                 \
+  AMX(operation, "amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_turned_amx_bf16x3)             \
+  ROWS_SERVING(EVR_SERVES_FAST, operation, "winograd4", evr_conv2d_turned_winograd4)          \
+  ROWS_SERVING(EVR_SERVES_FAST, operation, "winograd2", evr_conv2d_turned_winograd2)          \
+  ROWS(operation, "im2col-gemm", evr_conv2d_turned_im2col_gemm)
+
 static const evr_variant registry[] = {
     PLANTED_FAULTS
     ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
-    AMX("amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_amx_bf16x2)
-    AMX("amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_amx_bf16x3)
+    AMX(EVR_OP_CONV2D, "amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_amx_bf16x2)
+    AMX(EVR_OP_CONV2D, "amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_amx_bf16x3)
     ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)
     ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd2", evr_conv2d_winograd2)
     ROWS(EVR_OP_CONV2D, "im2col-gemm", evr_conv2d_im2col_gemm)
     REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
+    TURNED_ROWS(EVR_OP_CONV2D_BACKWARD_DATA)
+    REFERENCE(EVR_OP_CONV2D_BACKWARD_DATA, evr_conv2d_backward_data_reference)
+    REFERENCE(EVR_OP_CONV2D_BACKWARD_WEIGHTS, evr_conv2d_backward_weights_reference)
+    TURNED_ROWS(EVR_OP_CONV2D_TRANSPOSED)
+    REFERENCE(EVR_OP_CONV2D_TRANSPOSED, evr_conv2d_transposed_reference)
     ROWS(EVR_OP_POOL2D, "direct", evr_pool2d_direct)
     REFERENCE(EVR_OP_POOL2D, evr_pool2d_reference)
     {"copy", EVR_OP_PAD2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_copy},
@@ -115,6 +138,9 @@ bool evr_variant_name_known(const char *name) {
 const char *evr_operation_name(evr_operation operation) {
   switch (operation) {
     case EVR_OP_CONV2D: return "conv2d";
+    case EVR_OP_CONV2D_BACKWARD_DATA: return "conv2d_backward_data";
+    case EVR_OP_CONV2D_BACKWARD_WEIGHTS: return "conv2d_backward_weights";
+    case EVR_OP_CONV2D_TRANSPOSED: return "conv2d_transposed";
     case EVR_OP_POOL2D: return "pool2d";
     case EVR_OP_ACTIVATION: return "activation";
     case EVR_OP_SOFTMAX: return "softmax";

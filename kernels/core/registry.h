@@ -15,6 +15,9 @@ typedef enum evr_operation {
   EVR_OP_PAD2D,
   EVR_OP_ACTIVATION_BACKWARD,
   EVR_OP_PAD2D_BACKWARD,
+  EVR_OP_CONV2D_BACKWARD_DATA,
+  EVR_OP_CONV2D_BACKWARD_WEIGHTS,
+  EVR_OP_CONV2D_TRANSPOSED,
   EVR_OPERATIONS /* how many there are */
 } evr_operation;
 

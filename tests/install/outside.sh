@@ -33,7 +33,7 @@ for file in libevrisim.a "libevrisim.so.$version" "libevrisim.so.$soversion" lib
   [ -e "$library_folder/$file" ] || fail "$file was not installed"
 done
 find "$prefix" -type f | sed "s#^$prefix/##" | grep -v -E \
-  '^include/evrisim/[a-z0-9]+\.h$|/libevrisim\.(a|so\.[0-9.]+)$|/pkgconfig/evrisim\.pc$|/cmake/evrisim/|^share/doc/evrisim/' \
+  '^include/evrisim/[a-z0-9_]+\.h$|/libevrisim\.(a|so\.[0-9.]+)$|/pkgconfig/evrisim\.pc$|/cmake/evrisim/|^share/doc/evrisim/' \
   >"$scratch/others" && fail "installed without need: $(cat "$scratch/others")"
 
 # The shared library: its soname, and exactly the functions that the headers declare.

@@ -1,0 +1,131 @@
+#include "bad/bad.h"
+
+typedef struct fixture {
+  bad_common common;
+  evr_conv2d_desc desc;
+  evr_conv2d_desc *desc_pointer;
+  void **plan_place;
+  evr_conv2d_backward_data_plan *plan;
+  evr_conv2d_backward_data_plan *plan_owned; /* what plan was before a row changed it */
+  evr_conv2d_backward_data_arguments arguments;
+  const evr_conv2d_backward_data_arguments *arguments_pointer;
+} fixture;
+
+enum {
+  PLAN_CREATE = 1 << 0,
+  ONE_SHOT = 1 << 1,
+  LIST = 1 << 2,
+  EXECUTE = 1 << 3,
+  DESC = PLAN_CREATE | ONE_SHOT | LIST,
+  CALL = ONE_SHOT | EXECUTE
+};
+
+static evr_status plan_create(void *p) {
+  fixture *f = p;
+  evr_conv2d_backward_data_plan **place = (evr_conv2d_backward_data_plan **)f->plan_place;
+  const evr_status status =
+      evr_conv2d_backward_data_plan_create(f->desc_pointer, f->common.options_pointer, place);
+  if (place == NULL) return status;
+  const evr_status checked = bad_plan_status(status, *place);
+  evr_conv2d_backward_data_plan_destroy(*place);
+  return checked;
+}
+static evr_status one_shot(void *p) {
+  fixture *f = p;
+  return evr_conv2d_backward_data(f->desc_pointer, f->common.options_pointer, f->arguments_pointer);
+}
+static evr_status list_variants(void *p) {
+  fixture *f = p;
+  return evr_conv2d_backward_data_list_variants(f->desc_pointer, f->common.options_pointer,
+                                                f->common.list, f->common.capacity,
+                                                f->common.count);
+}
+static evr_status execute(void *p) {
+  fixture *f = p;
+  return evr_conv2d_backward_data_execute(f->plan, f->arguments_pointer);
+}
+
+static const bad_call calls[] = {
+    {"evr_conv2d_backward_data_plan_create", plan_create},
+    {"evr_conv2d_backward_data", one_shot},
+    {"evr_conv2d_backward_data_list_variants", list_variants},
+    {"evr_conv2d_backward_data_execute", execute},
+};
+
+#define X_COUNT (5 * 6 * 4)
+#define Y_COUNT (3 * 4 * 6)
+#define WEIGHTS_COUNT (3 * 3 * 4 * 6)
+
+static void setup(void *p) {
+  fixture *f = p;
+  f->desc = (evr_conv2d_desc)EVR_CONV2D_DESC_INIT;
+  f->desc.in_channels = 4;
+  f->desc.in_height = 5;
+  f->desc.in_width = 6;
+  f->desc.out_channels = 6;
+  f->desc.kernel_height = f->desc.kernel_width = 3;
+  f->desc_pointer = &f->desc;
+  f->plan_place = &f->common.plan_out;
+  f->arguments_pointer = &f->arguments;
+  if (evr_conv2d_backward_data_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
+  f->plan = f->plan_owned;
+  evr_conv2d_backward_data_arguments *a = &f->arguments;
+  a->dy = bad_room(&f->common, Y_COUNT * sizeof(float));
+  a->weights = bad_room(&f->common, WEIGHTS_COUNT * sizeof(float));
+  a->dx = bad_room(&f->common, X_COUNT * sizeof(float));
+  a->dresidual = bad_room(&f->common, Y_COUNT * sizeof(float));
+  a->workspace = bad_room(&f->common, evr_conv2d_backward_data_workspace_size(f->plan));
+}
+
+static void teardown(void *p) { evr_conv2d_backward_data_plan_destroy(((fixture *)p)->plan_owned); }
+
+static const bad_row rows[] = {
+    /* the forward pass's checks, one of each kind */
+    AT_LEAST(DESC, batch, 0, 1),
+    AT_LEAST(DESC, stride_width, -1, 1),
+    AT_LEAST(DESC, pad_left, -3, 0),
+    INVALID(DESC, SET(desc.groups, 3),
+            "desc.groups is 3, which does not divide desc.in_channels 4"),
+    INVALID(DESC, SET(desc.layout, 2), "desc.layout is 2"),
+    INVALID(DESC, SET(desc.activation.kind, 12), "desc.activation.kind is 12"),
+    INVALID(DESC, SET(desc.kernel_height, 6), "desc.kernel_height is 6"),
+    {DESC, {SET(desc.batch, INT64_MAX)}, EVR_OVERFLOW, {"x would have 9223372036854775807"}},
+    /* its own */
+    {DESC,
+     {SET(desc.pool.kind, EVR_POOL_MAX)},
+     EVR_UNSUPPORTED,
+     {"desc.pool.kind is 1", "without pooling"}},
+    /* null pointers */
+    NULL_POINTER(DESC, desc_pointer, "desc"),
+    NULL_POINTER(PLAN_CREATE, plan_place, "plan"),
+    NULL_POINTER(EXECUTE, plan, "plan"),
+    NULL_POINTER(CALL, arguments_pointer, "arguments"),
+    NULL_POINTER(CALL, arguments.dy, "dy"),
+    NULL_POINTER(CALL, arguments.weights, "weights"),
+    NULL_POINTER(CALL, arguments.dx, "dx"),
+    /* buffers that overlap */
+    OVERLAPS(CALL, arguments.dx, arguments.dy, 0, "dx overlaps dy"),
+    OVERLAPS(CALL, arguments.dx, arguments.dy, BYTES(Y_COUNT) - 4, "dx overlaps dy"),
+    OVERLAPS(CALL, arguments.dx, arguments.dy, -BYTES(X_COUNT) + 4, "dx overlaps dy"),
+    OVERLAPS(CALL, arguments.dx, arguments.weights, BYTES(WEIGHTS_COUNT) - 4,
+             "dx overlaps weights"),
+    OVERLAPS(CALL, arguments.dresidual, arguments.dy, 0, "dresidual overlaps dy"),
+    OVERLAPS(CALL, arguments.dresidual, arguments.dx, BYTES(X_COUNT) - 4, "dresidual overlaps dx"),
+    OVERLAPS(CALL, arguments.dresidual, arguments.weights, 4, "dresidual overlaps weights"),
+    OVERLAPS(EXECUTE, arguments.workspace, arguments.dy, 1, "workspace overlaps dy"),
+    OVERLAPS(EXECUTE, arguments.workspace, arguments.dx, BYTES(X_COUNT) - 1,
+             "workspace overlaps dx"),
+    OPTION_ROWS(DESC),
+    LIST_ROWS(LIST),
+};
+
+const bad_subject backward_data_bad = {
+    "conv2d_backward_data",
+    sizeof(fixture),
+    setup,
+    teardown,
+    calls,
+    sizeof calls / sizeof calls[0],
+    rows,
+    sizeof rows / sizeof rows[0],
+};
