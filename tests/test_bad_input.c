@@ -13,6 +13,7 @@ static const bad_subject *const subjects[] = {
     &dense_bad,
     &activation_backward_bad,
     &pad2d_backward_bad,
+    &pool2d_backward_bad,
     &backward_data_bad,
     &backward_weights_bad,
     &transposed_bad,

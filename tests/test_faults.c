@@ -97,6 +97,11 @@ static const planted faults[] = {
     {EVR_OP_PAD2D_BACKWARD, "fault-leaves-last-row", "grid", "expected"},
     {EVR_OP_PAD2D_BACKWARD, "fault-leaves-last-row", "adjoint", "not the adjoint"},
     {EVR_OP_PAD2D_BACKWARD, "fault-folds-backwards", "grid", "expected"},
+    {EVR_OP_POOL2D_BACKWARD, "fault-unpools-by-last-of-equals", "oracle", "oracle"},
+    {EVR_OP_POOL2D_BACKWARD, "fault-unpools-without-padding", "grid", "expected"},
+    {EVR_OP_POOL2D_BACKWARD, "fault-unpools-without-padding", "oracle", "oracle"},
+    {EVR_OP_POOL2D_BACKWARD, "fault-unpools-onto", "grid", "expected"},
+    {EVR_OP_POOL2D_BACKWARD, "fault-unpools-onto", "adjoint", "not the adjoint"},
 };
 #define FAULTS (int)(sizeof faults / sizeof faults[0])
 

@@ -1,6 +1,6 @@
-/* Worked cases of the course material (golden/cases.json, given as an argument): each forward one
- * in every layout and by every variant that runs here. The file holds NHWC tensors and HWIO filters
- * in double; what they lose as floats is part of the bound. */
+/* Worked cases of the course material (golden/cases.json, given as an argument): each in every
+ * layout and by every variant that runs here. The file holds NHWC tensors and HWIO filters in
+ * double; what they lose as floats is part of the bound. */
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
@@ -355,12 +355,92 @@ static void plane_operation(const cJSON *one, const char *op) {
   free(c.expected.data);
 }
 
+/* ---- the backward pass of pooling ---- */
+
+typedef struct unpool_context {
+  evr_pool2d_desc pool;
+  tensor expected;
+  float *x, *dy, *dx;
+  int32_t *indices; /* NULL: winners are found in x */
+  double bound;
+} unpool_context;
+
+static evr_status run_unpool(const evr_plan_options *options, void *context) {
+  unpool_context *c = context;
+  return evr_pool2d_backward(&c->pool, options, c->dy, c->indices, c->x, c->dx);
+}
+static void check_unpool(void *context, const char *variant) {
+  unpool_context *c = context;
+  char what[128];
+  snprintf(what, sizeof what, "%s, %s%s", variant, c->pool.layout == EVR_NHWC ? "NHWC" : "NCHW",
+           c->indices != NULL ? ", by indices" : "");
+  compare(&c->expected, c->pool.layout, c->dx, c->bound, what);
+  for (int64_t i = 0; i < c->expected.count; i++) c->dx[i] = NAN;
+}
+
+/* A plane of two dimensions in the file is one image of one channel. */
+static tensor as_image(tensor t) {
+  if (t.shape[2] == 1 && t.shape[3] == 1) {
+    t.shape[2] = t.shape[1];
+    t.shape[1] = t.shape[0];
+    t.shape[0] = 1;
+  }
+  return t;
+}
+
+/* The mask of a maximum is what a gradient of 1 comes to; distributing is what an average does. */
+static void unpool(const cJSON *one, const char *op) {
+  const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(one, "inputs");
+  const cJSON *outputs = cJSON_GetObjectItemCaseSensitive(one, "outputs");
+  const bool mask = strcmp(op, "max_mask") == 0, distribute = strcmp(op, "distribute") == 0;
+  const char *result = mask ? "mask" : distribute ? "a" : "dx";
+  unpool_context c = {.expected = as_image(read_tensor(outputs, result))};
+  tensor x = as_image(read_tensor(distribute ? outputs : inputs, distribute ? "a" : "x"));
+  static double one_value = 1.0;
+  tensor dy = {{1, 1, 1, 1}, 1, &one_value};
+  if (!mask) dy = read_tensor(inputs, distribute ? "dz" : "dy");
+  plane_context plane = {.bound = 0.0};
+  if (mask || distribute) {
+    plane.pool = (evr_pool2d_desc){1, 1, x.shape[1], x.shape[2], EVR_NHWC, EVR_POOL2D_WINDOW_INIT};
+    plane.pool.window.global = true;
+    plane.pool.window.kind = mask ? EVR_POOL_MAX : EVR_POOL_AVERAGE;
+  } else {
+    set_pool(&plane, one, &x);
+    c.bound = 8.0 * 0x1p-24 * 4.0 * greatest(&dy); /* at most four windows hold a pixel */
+  }
+  c.pool = plane.pool;
+  const bool average = c.pool.window.kind == EVR_POOL_AVERAGE;
+  c.dx = malloc((size_t)c.expected.count * sizeof *c.dx);
+  for (int64_t i = 0; i < c.expected.count; i++) c.dx[i] = NAN;
+  for (int l = 0; l < 2; l++) {
+    c.pool.layout = l ? EVR_NCHW : EVR_NHWC;
+    c.x = to_layout(&x, c.pool.layout);
+    c.dy = to_layout(&dy, c.pool.layout);
+    each_variant(EVR_OP_POOL2D_BACKWARD, run_unpool, &c, check_unpool);
+    if (!average) {
+      float *y = malloc((size_t)dy.count * sizeof *y);
+      c.indices = malloc((size_t)dy.count * sizeof *c.indices);
+      ck_assert_int_eq(evr_pool2d(&c.pool, NULL, c.x, y, c.indices), EVR_OK);
+      each_variant(EVR_OP_POOL2D_BACKWARD, run_unpool, &c, check_unpool);
+      free(y);
+      free(c.indices);
+      c.indices = NULL;
+    }
+    free(c.x);
+    free(c.dy);
+  }
+  if (!mask) free(dy.data);
+  free(x.data);
+  free(c.dx);
+  free(c.expected.data);
+}
+
 /* ---- all cases ---- */
 
 static const char *const forward_operations[] = {"conv2d_forward", "pool2d_forward", "pad2d",
                                                  "activation", "flatten"};
-static const char *const backward_operations[] = {"conv2d_backward", "pool2d_backward", "max_mask",
-                                                  "distribute"};
+static const char *const unpool_operations[] = {"pool2d_backward", "max_mask", "distribute"};
+static const char *const missing_operations[] = {"conv2d_backward"};
 
 static bool is_one_of(const char *op, const char *const *names, int count) {
   for (int i = 0; i < count; i++)
@@ -372,10 +452,14 @@ static const char *text_of(const cJSON *one, const char *name) {
   return cJSON_GetObjectItemCaseSensitive(one, name)->valuestring;
 }
 
-START_TEST(forward_case_passes) {
+START_TEST(case_passes) {
   const cJSON *one = cJSON_GetArrayItem(cases, _i);
   const char *op = text_of(one, "op");
-  if (is_one_of(op, backward_operations, 4)) return; /* named by main */
+  if (is_one_of(op, missing_operations, 1)) return; /* named by main */
+  if (is_one_of(op, unpool_operations, 3)) {
+    unpool(one, op);
+    return;
+  }
   ck_assert_msg(is_one_of(op, forward_operations, 5), "%s: operation %s", text_of(one, "name"), op);
   if (strcmp(op, "conv2d_forward") == 0)
     convolution(one);
@@ -418,10 +502,10 @@ int main(int argc, char **argv) {
   TCase *all = suite_case(suite, "cases");
   for (int i = 0; i < cJSON_GetArraySize(cases); i++) {
     const cJSON *one = cJSON_GetArrayItem(cases, i);
-    if (is_one_of(text_of(one, "op"), backward_operations, 4))
+    if (is_one_of(text_of(one, "op"), missing_operations, 1))
       printf("SKIPPED: %s: not yet: backward\n", text_of(one, "name"));
     else
-      tcase_add_loop_test(all, forward_case_passes, i, i + 1);
+      tcase_add_loop_test(all, case_passes, i, i + 1);
   }
   const int result = suite_end(suite);
   cJSON_Delete(file);

@@ -97,6 +97,14 @@ static evr_status whole_call(evr_operation operation, const evr_plan_options *op
       d.pad_top = d.pad_right = 2;
       return evr_pad2d_backward(&d, options, x, y);
     }
+    case EVR_OP_POOL2D_BACKWARD: {
+      evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
+      d.channels = 5;
+      d.in_height = d.in_width = 9;
+      d.window.kind = EVR_POOL_MAX;
+      d.window.kernel_height = d.window.kernel_width = 3;
+      return evr_pool2d_backward(&d, options, weights, NULL, x, y);
+    }
     case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;

@@ -50,6 +50,8 @@ static evr_status list_of(evr_operation operation, const evr_plan_options *optio
       return evr_activation_backward_list_variants(&activation, options, list, capacity, count);
     case EVR_OP_PAD2D_BACKWARD:
       return evr_pad2d_backward_list_variants(&pad, options, list, capacity, count);
+    case EVR_OP_POOL2D_BACKWARD:
+      return evr_pool2d_backward_list_variants(&pool, options, list, capacity, count);
     case EVR_OPERATIONS: break;
   }
   return EVR_INVALID_ARGUMENT;

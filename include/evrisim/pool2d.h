@@ -1,4 +1,4 @@
-/** @file pool2d.h  Max, average and min pooling, forward.
+/** @file pool2d.h  Max, average and min pooling, forward and backward.
  *
  *  x and y are dense tensors of one layout with the same channels. Where indices are asked for
  *  (max and min only), indices has the shape of y and each is the winner's place in its input
@@ -61,6 +61,47 @@ EVR_API evr_status evr_pool2d_list_variants(const evr_pool2d_desc *desc,
                                             const evr_plan_options *options,
                                             evr_variant_report *list, size_t capacity,
                                             size_t *count);
+
+/** Immutable, as evr_conv2d_plan. */
+typedef struct evr_pool2d_backward_plan evr_pool2d_backward_plan;
+
+/** Makes a plan; see evr_conv2d_plan_create. */
+EVR_API evr_status evr_pool2d_backward_plan_create(const evr_pool2d_desc *desc,
+                                                   const evr_plan_options *options,
+                                                   evr_pool2d_backward_plan **plan);
+/** NULL is allowed. */
+EVR_API void evr_pool2d_backward_plan_destroy(evr_pool2d_backward_plan *plan);
+/** Name of the chosen variant, static storage; "" for NULL. */
+EVR_API const char *evr_pool2d_backward_plan_variant(const evr_pool2d_backward_plan *plan);
+
+/** Bytes of workspace for one execution; 0 for a NULL plan. See evr_conv2d_workspace_size. */
+EVR_API size_t evr_pool2d_backward_workspace_size(const evr_pool2d_backward_plan *plan);
+
+/** Executes a plan. dy has the shape of y, dx that of x.
+ *
+ *  Average: each window gives dy / count to each of its pixels, with the count that the forward
+ *  pass divided by. Max and min: each window gives dy to its winner, and nothing to its other
+ *  pixels. Winners are read from indices, as evr_pool2d_forward writes them; where indices is NULL,
+ *  they are found in x again, with the same rules for ties and NaN. An index outside of its window
+ *  is nobody's. A value of dx begins at +0 and adds what the windows that hold its pixel give it,
+ *  in row-major order of the windows.
+ *
+ *  An average needs neither indices (NULL, or EVR_INVALID_ARGUMENT) nor x (not read). dx must not
+ *  overlap any other buffer. workspace: any alignment, or NULL to let the library take its own. */
+EVR_API evr_status evr_pool2d_backward_execute(const evr_pool2d_backward_plan *plan,
+                                               const float *dy, const int32_t *indices,
+                                               const float *x, float *dx, void *workspace);
+
+/** Plan, execute, destroy. */
+EVR_API evr_status evr_pool2d_backward(const evr_pool2d_desc *desc, const evr_plan_options *options,
+                                       const float *dy, const int32_t *indices, const float *x,
+                                       float *dx);
+
+/** As evr_conv2d_list_variants. */
+EVR_API evr_status evr_pool2d_backward_list_variants(const evr_pool2d_desc *desc,
+                                                     const evr_plan_options *options,
+                                                     evr_variant_report *list, size_t capacity,
+                                                     size_t *count);
 
 #ifdef __cplusplus
 }

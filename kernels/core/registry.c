@@ -77,6 +77,8 @@ DECLARE(evr_activation_direct);
 extern const evr_kernel evr_activation_reference_kernel;
 DECLARE(evr_activation_backward_direct);
 extern const evr_kernel evr_activation_backward_reference;
+DECLARE(evr_pool2d_backward_gather);
+extern const evr_kernel evr_pool2d_backward_reference;
 extern const evr_kernel evr_pad2d_backward_fold, evr_pad2d_backward_reference;
 DECLARE(evr_softmax_direct);
 extern const evr_kernel evr_softmax_reference;
@@ -121,6 +123,8 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_ACTIVATION_BACKWARD, evr_activation_backward_reference)
     {"fold", EVR_OP_PAD2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &evr_pad2d_backward_fold},
     REFERENCE(EVR_OP_PAD2D_BACKWARD, evr_pad2d_backward_reference)
+    ROWS(EVR_OP_POOL2D_BACKWARD, "gather", evr_pool2d_backward_gather)
+    REFERENCE(EVR_OP_POOL2D_BACKWARD, evr_pool2d_backward_reference)
 };
 /* clang-format on */
 
@@ -148,6 +152,7 @@ const char *evr_operation_name(evr_operation operation) {
     case EVR_OP_PAD2D: return "pad2d";
     case EVR_OP_ACTIVATION_BACKWARD: return "activation_backward";
     case EVR_OP_PAD2D_BACKWARD: return "pad2d_backward";
+    case EVR_OP_POOL2D_BACKWARD: return "pool2d_backward";
     case EVR_OPERATIONS: break;
   }
   return "unknown operation";

@@ -48,8 +48,7 @@ void evr_pool2d_plan_destroy(evr_pool2d_plan *plan) { evr_plan_free(plan); }
 
 const char *evr_pool2d_plan_variant(const evr_pool2d_plan *plan) { return evr_plan_variant(plan); }
 
-/* Whether winners can be told apart in 32 bits, and whether there are any. */
-static evr_status check_indices(const evr_pool2d_desc *d) {
+evr_status evr_pool2d_check_indices(const evr_pool2d_desc *d) {
   if (d->window.kind == EVR_POOL_AVERAGE)
     return evr_fail(EVR_INVALID_ARGUMENT, "indices is not NULL, but an average has no winner");
   if (d->in_height * d->in_width > INT32_MAX)
@@ -65,7 +64,7 @@ evr_status evr_pool2d_forward(const evr_pool2d_plan *plan, const float *x, float
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("x", x));
   EVR_TRY(evr_check_pointer("y", y));
-  if (indices != NULL) EVR_TRY(check_indices(&plan->problem.desc));
+  if (indices != NULL) EVR_TRY(evr_pool2d_check_indices(&plan->problem.desc));
   const evr_pool2d_sizes *s = &plan->problem.sizes;
   const evr_buffer buffers[] = {
       {"x", x, (size_t)s->x_count * sizeof *x, false},

@@ -40,6 +40,10 @@ static inline int64_t evr_pool_offset(const evr_pool2d_desc *d, int64_t plane, i
                                : (n * d->channels + c) * plane + h * width + w;
 }
 
+/* For indices that are not NULL: whether winners can be told apart in 32 bits, and whether there
+ * are any. */
+evr_status evr_pool2d_check_indices(const evr_pool2d_desc *desc);
+
 /* Checks a descriptor and derives everything except common. */
 evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d_desc *desc,
                                    const evr_pool2d_names *names);

@@ -2,7 +2,7 @@
  * value. Every other variant is held to these bits. */
 #include <math.h>
 
-#include "pool/problem.h"
+#include "pool/backward.h"
 
 /* What became of one window: a value, and where a maximum or minimum was found. */
 typedef struct result {
@@ -41,6 +41,11 @@ static result condense(const evr_pool2d_problem *p, const float *x, int64_t n, i
   }
   if (w->kind != EVR_POOL_AVERAGE) return best;
   return (result){count > 0 ? sum / (float)count : 0.0f, -1};
+}
+
+int64_t evr_pool2d_winner(const evr_pool2d_problem *problem, const float *x, int64_t n, int64_t oh,
+                          int64_t ow, int64_t c) {
+  return condense(problem, x, n, oh, ow, c).index;
 }
 
 static void forward(const void *problem, const void *arguments) {

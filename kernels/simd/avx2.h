@@ -86,6 +86,9 @@ EVR_INLINE vf vf_odd(vf a, vf b) { return evr_join_halves(_mm256_shuffle_ps(a, b
 EVR_INLINE vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
 EVR_INLINE vi vi_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 EVR_INLINE void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
+  return _mm256_maskload_epi32(p, evr_first_lanes(n));
+}
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   _mm256_maskstore_epi32(p, evr_first_lanes(n), a);
 }

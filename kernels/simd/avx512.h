@@ -69,6 +69,9 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
 EVR_INLINE vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }
 EVR_INLINE vi vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
 EVR_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
+  return _mm512_maskz_loadu_epi32(evr_first_lanes(n), p);
+}
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   _mm512_mask_storeu_epi32(p, evr_first_lanes(n), a);
 }

@@ -77,6 +77,9 @@ EVR_INLINE vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
 EVR_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
 EVR_INLINE vi vi_load(const int32_t *p) { return vld1q_s32(p); }
 EVR_INLINE void vi_store(int32_t *p, vi a) { vst1q_s32(p, a); }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) {
+  return vreinterpretq_s32_f32(vf_load_n((const float *)(const void *)p, n));
+}
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   vf_store_n((float *)(void *)p, vreinterpretq_f32_s32(a), n);
 }

@@ -62,6 +62,7 @@ EVR_INLINE vf vf_odd(vf a, vf b) {
 EVR_INLINE vi vi_set1(int32_t a) { return a; }
 EVR_INLINE vi vi_load(const int32_t *p) { return *p; }
 EVR_INLINE void vi_store(int32_t *p, vi a) { *p = a; }
+EVR_INLINE vi vi_load_n(const int32_t *p, int64_t n) { return n > 0 ? *p : 0; }
 EVR_INLINE void vi_store_n(int32_t *p, vi a, int64_t n) {
   if (n > 0) *p = a;
 }

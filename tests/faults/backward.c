@@ -4,8 +4,10 @@
 #include "activation/backward.h"
 #include "faults/rows.h"
 #include "pad/problem.h"
+#include "pool/backward.h"
 
-extern const evr_kernel evr_activation_backward_reference, evr_pad2d_backward_reference;
+extern const evr_kernel evr_activation_backward_reference, evr_pad2d_backward_reference,
+    evr_pool2d_backward_reference;
 
 static double cost(const void *problem) {
   (void)problem;
@@ -72,3 +74,41 @@ static void fault_folds_backwards_backward(const void *problem, const void *argu
     }
 }
 FAULT(fault_folds_backwards)
+
+/* ---- pooling ---- */
+
+static void fault_unpools_by_last_of_equals_backward(const void *problem, const void *arguments) {
+  const evr_pool2d_problem *p = problem;
+  const evr_pool2d_backward_call *call = arguments;
+  const evr_pool2d_desc *d = &p->desc;
+  evr_pool2d_backward_reference.forward(problem, arguments);
+  if (p->y_plane > 1 || d->window.kind == EVR_POOL_AVERAGE || call->indices != NULL) return;
+  for (int64_t n = 0; n < d->batch; n++)
+    for (int64_t c = 0; c < d->channels; c++) {
+      const int64_t winner = evr_pool2d_winner(p, call->x, n, 0, 0, c);
+      const int64_t last = p->x_plane - 1;
+      const int64_t from = evr_pool_offset(d, p->x_plane, d->in_width, n, 0, winner, c);
+      const int64_t to = evr_pool_offset(d, p->x_plane, d->in_width, n, 0, last, c);
+      if (winner < 0 || winner == last || call->x[from] != call->x[to]) continue;
+      call->dx[to] = call->dx[from];
+      call->dx[from] = 0.0f;
+    }
+}
+FAULT(fault_unpools_by_last_of_equals)
+
+static void fault_unpools_without_padding_backward(const void *problem, const void *arguments) {
+  evr_pool2d_problem p = *(const evr_pool2d_problem *)problem;
+  p.desc.window.count_include_pad = false;
+  evr_pool2d_backward_reference.forward(&p, arguments);
+}
+FAULT(fault_unpools_without_padding)
+
+/* Sums that begin with what is there. */
+static void fault_unpools_onto_backward(const void *problem, const void *arguments) {
+  const evr_pool2d_problem *p = problem;
+  const evr_pool2d_backward_call *call = arguments;
+  const float before = call->dx[p->sizes.x_count - 1];
+  evr_pool2d_backward_reference.forward(problem, arguments);
+  call->dx[p->sizes.x_count - 1] += before;
+}
+FAULT(fault_unpools_onto)

@@ -72,6 +72,10 @@
 #define FOR_PAD2D_BACKWARD_FAULTS(row)                \
   row("fault-leaves-last-row", fault_leaves_last_row) \
       row("fault-folds-backwards", fault_folds_backwards)
+#define FOR_POOL2D_BACKWARD_FAULTS(row)                                   \
+  row("fault-unpools-by-last-of-equals", fault_unpools_by_last_of_equals) \
+      row("fault-unpools-without-padding", fault_unpools_without_padding) \
+          row("fault-unpools-onto", fault_unpools_onto)
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
@@ -84,6 +88,7 @@ FOR_SOFTMAX_FAULTS(DECLARE_FAULT)
 FOR_DENSE_FAULTS(DECLARE_FAULT)
 FOR_ACTIVATION_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
+FOR_POOL2D_BACKWARD_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define STANDARD_CONV2D_FAULT(name, kernel) \
@@ -100,6 +105,8 @@ FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_ACTIVATION_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PAD2D_BACKWARD_FAULT(name, kernel) \
   {name, EVR_OP_PAD2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define POOL2D_BACKWARD_FAULT(name, kernel) \
+  {name, EVR_OP_POOL2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PLANTED_FAULTS                                      \
   FOR_CONV2D_FAULTS(CONV2D_FAULT)                           \
   FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)         \
@@ -110,6 +117,7 @@ FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
   FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                         \
   FOR_DENSE_FAULTS(DENSE_FAULT)                             \
   FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT) \
-  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)
+  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)           \
+  FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)
 
 #endif

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "evrisim/pool2d.h"
 #include "support/compare.h"
+#include "walk/pool2d.h"
 #include "walk/unary.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -23,12 +23,11 @@ static evr_status list(const void *desc, const evr_plan_options *options, evr_va
 }
 static const unary_operation operation = {create, destroy, variant, forward, list};
 
-static unary_case make_case(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
+void pool2d_describe(const evr_pool2d_desc *d, bool indices, test_values values, char *text,
+                     size_t size) {
   static const char *const kinds[] = {"none", "max", "average", "min"};
-  evr_pool2d_sizes sizes = {0};
-  unary_case c = {.operation = &operation, .desc = d, .values = values, .rarity = 4};
   const evr_pool2d_window *v = &d->window;
-  snprintf(c.text, sizeof c.text,
+  snprintf(text, size,
            "%s %s batch %" PRId64 " x %" PRId64 "x%" PRId64 "x%" PRId64 " (h,w,c) kernel %" PRId64
            "x%" PRId64 " stride %" PRId64 ",%" PRId64 " dilation %" PRId64 ",%" PRId64
            " pads t%" PRId64 " b%" PRId64 " l%" PRId64 " r%" PRId64 "%s%s%s%s %s",
@@ -38,15 +37,19 @@ static unary_case make_case(walk *w, const evr_pool2d_desc *d, bool indices, tes
            v->pad_left, v->pad_right, v->ceil_mode ? " ceil" : "",
            v->count_include_pad ? " include_pad" : "", v->global ? " global" : "",
            indices ? " indices" : "", values_name(values));
+}
+
+static unary_case make_case(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
+  evr_pool2d_sizes sizes = {0};
+  unary_case c = {.operation = &operation, .desc = d, .values = values, .rarity = 4};
+  pool2d_describe(d, indices, values, c.text, sizeof c.text);
   if (evr_pool2d_get_sizes(d, &sizes) != EVR_OK)
     walk_fail(w, "%s: no sizes: %s", c.text, evr_last_error());
   c.x_count = sizes.x_count;
   c.y_count = sizes.y_count;
-  c.indices = indices && v->kind != EVR_POOL_AVERAGE;
+  c.indices = indices && d->window.kind != EVR_POOL_AVERAGE;
   return c;
 }
-
-typedef void pool_visit(walk *w, const evr_pool2d_desc *d, bool indices, test_values values);
 
 static void against_reference(walk *w, const evr_pool2d_desc *d, bool indices, test_values values) {
   const unary_case c = make_case(w, d, indices, values);
@@ -87,12 +90,12 @@ static bool is_possible(const evr_pool2d_desc *d) {
          v->pad_bottom < high && v->pad_left < wide && v->pad_right < wide;
 }
 
-static void visit_one(walk *w, pool_visit *visit, evr_pool2d_desc d, int64_t *index) {
+static void visit_one(walk *w, pool2d_visit *visit, evr_pool2d_desc d, int64_t *index) {
   const int64_t i = (*index)++;
   if (is_possible(&d) && walk_take(w, i)) visit(w, &d, i % 3 == 0, values_of(i));
 }
 
-static void pool_grid(walk *w, pool_visit *visit) {
+void pool2d_grid(walk *w, pool2d_visit *visit) {
   int64_t index = 0;
   for (int kind = EVR_POOL_MAX; kind <= EVR_POOL_MIN; kind++)
     for (int l = 0; l < 2; l++) {
@@ -164,7 +167,7 @@ static void pool_grid(walk *w, pool_visit *visit) {
     }
 }
 
-static void check_grid(walk *w) { pool_grid(w, against_reference); }
+static void check_grid(walk *w) { pool2d_grid(w, against_reference); }
 
 static void random_window(test_random *r, int64_t *kernel, int64_t *stride, int64_t *dilation,
                           int64_t *before, int64_t *after) {
@@ -176,7 +179,7 @@ static void random_window(test_random *r, int64_t *kernel, int64_t *stride, int6
   *after = random_chance(r, 50) ? random_between(r, 0, reach) : 0;
 }
 
-static evr_pool2d_desc random_pool(test_random *r) {
+evr_pool2d_desc pool2d_random(test_random *r) {
   evr_pool2d_desc d;
   do {
     d = a_pool(EVR_POOL_MAX, EVR_NHWC, 1, 1, 1, 1, 1);
@@ -201,7 +204,7 @@ static evr_pool2d_desc random_pool(test_random *r) {
 static void check_random(walk *w) {
   const int64_t rounds = test_rounds(1000);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
-    const evr_pool2d_desc d = random_pool(&w->random);
+    const evr_pool2d_desc d = pool2d_random(&w->random);
     against_reference(w, &d, i % 2 == 0, (test_values)(i % (VALUES_SPECIAL + 1)));
   }
 }
@@ -300,15 +303,19 @@ static void against_oracle(walk *w, const evr_pool2d_desc *d, bool indices, test
   free(x);
 }
 
-static void check_oracle(walk *w) { pool_grid(w, against_oracle); }
+static void check_oracle(walk *w) { pool2d_grid(w, against_oracle); }
 
-/* Large enough for several threads. */
+evr_pool2d_desc pool2d_large(evr_pool_kind kind, evr_layout layout) {
+  evr_pool2d_desc d = a_pool(kind, layout, 127, 131, 37, 3, 2);
+  d.batch = 2;
+  d.window.pad_top = d.window.pad_right = 1;
+  return d;
+}
+
 static void check_threads(walk *w) {
   for (int kind = EVR_POOL_MAX; kind <= EVR_POOL_MIN; kind++)
     for (int l = 0; l < 2; l++) {
-      evr_pool2d_desc d = a_pool((evr_pool_kind)kind, l ? EVR_NCHW : EVR_NHWC, 127, 131, 37, 3, 2);
-      d.batch = 2;
-      d.window.pad_top = d.window.pad_right = 1;
+      const evr_pool2d_desc d = pool2d_large((evr_pool_kind)kind, l ? EVR_NCHW : EVR_NHWC);
       if (walk_take(w, kind * 2 + l)) against_reference(w, &d, false, VALUES_REALS);
     }
 }

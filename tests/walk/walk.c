@@ -17,6 +17,7 @@ static const walk_check *const operations[] = {
     activation_checks,
     activation_backward_checks,
     pad2d_backward_checks,
+    pool2d_backward_checks,
     conv2d_backward_checks,
 };
 
