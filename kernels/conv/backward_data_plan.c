@@ -26,15 +26,48 @@ static void execute_trial(const evr_kernel *kernel, const void *problem,
 
 const evr_trial evr_conv2d_backward_data_trial = {evr_backward_describe, count, execute_trial};
 
+/* Padding other than zeros: the variants see an image that is padded already, and give its
+ * gradient, which is folded back. *pad is that padding, and *padded whether there is any. */
+static evr_status pad_image(evr_conv2d_backward_problem *problem, evr_pad2d_problem *pad,
+                            bool *padded) {
+  evr_conv2d_problem *p = &problem->conv;
+  evr_conv2d_desc *d = &p->desc;
+  *padded =
+      d->pad_mode != EVR_PAD_ZERO && d->pad_top + d->pad_bottom + d->pad_left + d->pad_right > 0;
+  if (!*padded) return EVR_OK;
+  const evr_pad2d_desc desc = {.batch = d->batch,
+                               .channels = d->in_channels,
+                               .in_height = d->in_height,
+                               .in_width = d->in_width,
+                               .pad_top = d->pad_top,
+                               .pad_bottom = d->pad_bottom,
+                               .pad_left = d->pad_left,
+                               .pad_right = d->pad_right,
+                               .mode = d->pad_mode,
+                               .layout = d->layout};
+  EVR_TRY(evr_pad2d_problem_init(pad, &desc));
+  d->in_height = pad->sizes.out_height;
+  d->in_width = pad->sizes.out_width;
+  d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = 0;
+  p->sizes.x_count = pad->sizes.y_count;
+  return EVR_OK;
+}
+
+/* A problem, and what is around it. */
+typedef struct prepared {
+  evr_conv2d_backward_problem problem;
+  evr_conv2d_sizes sizes; /* as the caller has them */
+  evr_pad2d_problem pad;
+  bool padded;
+  evr_settings settings;
+} prepared;
+
 static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *options,
-                          evr_conv2d_backward_problem *problem, evr_settings *settings) {
-  EVR_TRY(evr_conv2d_backward_problem_init(problem, desc));
-  if (desc->activation.kind != EVR_IDENTITY || desc->pad_mode != EVR_PAD_ZERO)
-    return evr_fail(EVR_UNSUPPORTED,
-                    "desc.activation.kind is %d and desc.pad_mode %d; backward data takes neither "
-                    "an activation nor a padding other than zeros yet",
-                    (int)desc->activation.kind, (int)desc->pad_mode);
-  return evr_backward_settle(EVR_OP_CONV2D_BACKWARD_DATA, options, problem, settings);
+                          prepared *p) {
+  EVR_TRY(evr_conv2d_backward_problem_init(&p->problem, desc));
+  p->sizes = p->problem.conv.sizes;
+  EVR_TRY(pad_image(&p->problem, &p->pad, &p->padded));
+  return evr_backward_settle(EVR_OP_CONV2D_BACKWARD_DATA, options, &p->problem, &p->settings);
 }
 
 evr_status evr_conv2d_backward_data_plan_create(const evr_conv2d_desc *desc,
@@ -42,12 +75,13 @@ evr_status evr_conv2d_backward_data_plan_create(const evr_conv2d_desc *desc,
                                                 evr_conv2d_backward_data_plan **plan) {
   EVR_TRY(evr_check_pointer("plan", plan));
   *plan = NULL;
-  evr_conv2d_backward_problem problem;
-  evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
+  prepared p;
+  EVR_TRY(prepare(desc, options, &p));
   evr_backward_plan *made;
-  EVR_TRY(evr_backward_plan_new(EVR_OP_CONV2D_BACKWARD_DATA, &settings, &problem,
-                                &problem.conv.sizes, &evr_conv2d_backward_data_trial, &made));
+  EVR_TRY(evr_backward_plan_new(EVR_OP_CONV2D_BACKWARD_DATA, &p.settings, &p.problem, &p.sizes,
+                                &evr_conv2d_backward_data_trial, &made));
+  EVR_TRY(evr_backward_plan_add(&made, options, &p.settings, &desc->activation,
+                                p.padded ? &p.pad : NULL));
   *plan = (evr_conv2d_backward_data_plan *)made;
   return EVR_OK;
 }
@@ -70,13 +104,17 @@ size_t evr_conv2d_backward_data_workspace_size(const evr_conv2d_backward_data_pl
 
 static evr_status check_call(const evr_backward_plan *plan,
                              const evr_conv2d_backward_data_arguments *a) {
-  EVR_TRY(evr_check_pointer("dy", a->dy));
+  const evr_backward_given given = {a->dy, a->y, a->z};
+  EVR_TRY(evr_backward_check_given(plan, &given));
   EVR_TRY(evr_check_pointer("weights", a->weights));
   EVR_TRY(evr_check_pointer("dx", a->dx));
   const evr_conv2d_sizes *s = &plan->sizes;
   const size_t y_bytes = (size_t)s->y_count * sizeof(float);
+  const bool read = plan->slope != NULL;
   const evr_buffer buffers[] = {
       {"dy", a->dy, y_bytes, false},
+      {"y", read ? a->y : NULL, y_bytes, false},
+      {"z", read ? a->z : NULL, y_bytes, false},
       {"weights", a->weights, (size_t)s->weights_count * sizeof(float), false},
       {"dx", a->dx, (size_t)s->x_count * sizeof(float), true},
       {"dresidual", a->dresidual, y_bytes, true},
@@ -94,10 +132,18 @@ evr_status evr_conv2d_backward_data_execute(const evr_conv2d_backward_data_plan 
   EVR_TRY(check_call(p, a));
   void *own, *workspace;
   EVR_TRY(evr_backward_take_workspace(p, a->workspace, &own, &workspace));
-  if (a->dresidual != NULL) memcpy(a->dresidual, a->dy, (size_t)p->sizes.y_count * sizeof *a->dy);
+  char *padded = (char *)workspace + p->scratch_bytes + p->gradient_bytes;
+  const evr_backward_given given = {a->dy, a->y, a->z};
   const evr_conv2d_backward_data_call call = {
-      .g = a->dy, .weights = a->weights, .dx = a->dx, .workspace = workspace};
+      .g = evr_backward_gradient(p, &given, workspace, a->dresidual),
+      .weights = a->weights,
+      .dx = p->fold != NULL ? (float *)(void *)padded : a->dx,
+      .workspace = workspace};
   p->head.variant->kernel->forward(&p->problem, &call);
+  if (p->fold != NULL) {
+    const evr_pad2d_backward_call fold = {call.dx, a->dx};
+    p->fold->forward(&p->pad, &fold);
+  }
   evr_release(&p->head.allocator, own);
   return EVR_OK;
 }
@@ -115,9 +161,8 @@ evr_status evr_conv2d_backward_data_list_variants(const evr_conv2d_desc *desc,
                                                   const evr_plan_options *options,
                                                   evr_variant_report *list, size_t capacity,
                                                   size_t *count_of_list) {
-  evr_conv2d_backward_problem problem;
-  evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
-  return evr_list_variants(EVR_OP_CONV2D_BACKWARD_DATA, &settings, &problem,
+  prepared p;
+  EVR_TRY(prepare(desc, options, &p));
+  return evr_list_variants(EVR_OP_CONV2D_BACKWARD_DATA, &p.settings, &p.problem,
                            &evr_conv2d_backward_data_trial, list, capacity, count_of_list);
 }

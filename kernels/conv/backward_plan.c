@@ -28,6 +28,8 @@ evr_status evr_backward_plan_new(evr_operation operation, const evr_settings *se
   if (made == NULL) return EVR_OUT_OF_MEMORY;
   made->problem = *problem;
   made->sizes = *sizes;
+  made->slope = made->fold = NULL;
+  made->gradient_bytes = made->padded_bytes = 0;
   /* It fits: a variant of more than EVR_MOST_MEMORY is not chosen. */
   made->scratch_bytes =
       kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(problem)) : 0;
@@ -35,13 +37,83 @@ evr_status evr_backward_plan_new(evr_operation operation, const evr_settings *se
   return EVR_OK;
 }
 
+/* A forced name binds these too where they have a variant so called; see choose_pool in plan.c. */
+static evr_status choose_leniently(evr_operation operation, const evr_settings *settings,
+                                   const void *problem, const evr_kernel **kernel) {
+  evr_settings lenient = *settings;
+  lenient.variant_may_be_missing = true;
+  const evr_variant *variant;
+  EVR_TRY(evr_choose(operation, &lenient, problem, NULL, &variant));
+  *kernel = variant->kernel;
+  return EVR_OK;
+}
+
+static evr_status add_activation(evr_backward_plan *plan, const evr_plan_options *options,
+                                 const evr_settings *settings, const evr_activation *activation) {
+  if (activation->kind == EVR_IDENTITY) return EVR_OK;
+  const evr_activation_desc desc = {*activation, plan->sizes.y_count};
+  evr_settings same;
+  EVR_TRY(evr_activation_prepare(&desc, options, &plan->activation, &same));
+  plan->gradient_bytes = evr_size_floats(plan->sizes.y_count);
+  return choose_leniently(EVR_OP_ACTIVATION_BACKWARD, settings, &plan->activation, &plan->slope);
+}
+
+static evr_status add_fold(evr_backward_plan *plan, const evr_settings *settings,
+                           const evr_pad2d_problem *pad) {
+  if (pad == NULL) return EVR_OK;
+  plan->pad = *pad;
+  evr_problem_init(&plan->pad.common, settings,
+                   4.0 * ((double)pad->sizes.x_count + (double)pad->sizes.y_count));
+  plan->padded_bytes = evr_size_floats(pad->sizes.y_count);
+  return choose_leniently(EVR_OP_PAD2D_BACKWARD, settings, &plan->pad, &plan->fold);
+}
+
+evr_status evr_backward_plan_add(evr_backward_plan **plan, const evr_plan_options *options,
+                                 const evr_settings *settings, const evr_activation *activation,
+                                 const evr_pad2d_problem *pad) {
+  evr_backward_plan *p = *plan;
+  evr_status status = add_activation(p, options, settings, activation);
+  if (status == EVR_OK) status = add_fold(p, settings, pad);
+  if (status == EVR_OK &&
+      evr_size_sum(p->scratch_bytes, evr_size_sum(p->gradient_bytes, p->padded_bytes)) >
+          (size_t)PTRDIFF_MAX - EVR_ALIGNMENT)
+    status =
+        evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", p->head.variant->name);
+  if (status == EVR_OK) return EVR_OK;
+  evr_plan_free(p);
+  *plan = NULL;
+  return status;
+}
+
+evr_status evr_backward_check_given(const evr_backward_plan *plan,
+                                    const evr_backward_given *given) {
+  EVR_TRY(evr_check_pointer("dy", given->dy));
+  if (plan->slope == NULL) return EVR_OK;
+  evr_saved saved;
+  return evr_activation_find_saved(&plan->activation.activation, given->y, given->z, &saved);
+}
+
+const float *evr_backward_gradient(const evr_backward_plan *plan, const evr_backward_given *given,
+                                   void *workspace, float *to) {
+  if (plan->slope == NULL) {
+    if (to != NULL) memcpy(to, given->dy, (size_t)plan->sizes.y_count * sizeof *to);
+    return given->dy;
+  }
+  if (to == NULL) to = (float *)(void *)((char *)workspace + plan->scratch_bytes);
+  evr_activation_backward_call call = {.dy = given->dy, .dx = to};
+  evr_activation_find_saved(&plan->activation.activation, given->y, given->z, &call.saved);
+  plan->slope->forward(&plan->activation, &call);
+  return to;
+}
+
 int evr_backward_plan_threads(const evr_backward_plan *plan) {
   return plan != NULL ? plan->problem.common.parallel.threads : 0;
 }
 
 size_t evr_backward_workspace_size(const evr_backward_plan *plan) {
-  if (plan == NULL || plan->scratch_bytes == 0) return 0;
-  return plan->scratch_bytes + EVR_ALIGNMENT - 1;
+  if (plan == NULL) return 0;
+  const size_t bytes = plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes;
+  return bytes > 0 ? bytes + EVR_ALIGNMENT - 1 : 0;
 }
 
 evr_status evr_backward_take_workspace(const evr_backward_plan *plan, void *given, void **own,

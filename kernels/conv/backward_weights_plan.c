@@ -28,10 +28,6 @@ static const evr_trial trial = {evr_backward_describe, count, execute_trial};
 static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *options,
                           evr_conv2d_backward_problem *problem, evr_settings *settings) {
   EVR_TRY(evr_conv2d_backward_problem_init(problem, desc));
-  if (desc->activation.kind != EVR_IDENTITY)
-    return evr_fail(EVR_UNSUPPORTED,
-                    "desc.activation.kind is %d; backward weights takes no activation yet",
-                    (int)desc->activation.kind);
   return evr_backward_settle(EVR_OP_CONV2D_BACKWARD_WEIGHTS, options, problem, settings);
 }
 
@@ -46,6 +42,7 @@ evr_status evr_conv2d_backward_weights_plan_create(const evr_conv2d_desc *desc,
   evr_backward_plan *made;
   EVR_TRY(evr_backward_plan_new(EVR_OP_CONV2D_BACKWARD_WEIGHTS, &settings, &problem,
                                 &problem.conv.sizes, &trial, &made));
+  EVR_TRY(evr_backward_plan_add(&made, options, &settings, &desc->activation, NULL));
   *plan = (evr_conv2d_backward_weights_plan *)made;
   return EVR_OK;
 }
@@ -68,14 +65,19 @@ size_t evr_conv2d_backward_weights_workspace_size(const evr_conv2d_backward_weig
 
 static evr_status check_call(const evr_backward_plan *plan,
                              const evr_conv2d_backward_weights_arguments *a) {
-  EVR_TRY(evr_check_pointer("dy", a->dy));
+  const evr_backward_given given = {a->dy, a->y, a->z};
+  EVR_TRY(evr_backward_check_given(plan, &given));
   if (a->dweights == NULL && a->dbias == NULL)
     return evr_fail(EVR_INVALID_ARGUMENT, "dweights is NULL, and so is dbias; give one of them");
   if (a->dweights != NULL) EVR_TRY(evr_check_pointer("x", a->x));
   const evr_conv2d_sizes *s = &plan->sizes;
+  const size_t y_bytes = (size_t)s->y_count * sizeof(float);
+  const bool read = plan->slope != NULL;
   const evr_buffer buffers[] = {
       {"x", a->dweights != NULL ? a->x : NULL, (size_t)s->x_count * sizeof(float), false},
-      {"dy", a->dy, (size_t)s->y_count * sizeof(float), false},
+      {"dy", a->dy, y_bytes, false},
+      {"y", read ? a->y : NULL, y_bytes, false},
+      {"z", read ? a->z : NULL, y_bytes, false},
       {"dweights", a->dweights, (size_t)s->weights_count * sizeof(float), true},
       {"dbias", a->dbias, (size_t)s->bias_count * sizeof(float), true},
       {"workspace", a->workspace, evr_backward_workspace_size(plan), true},
@@ -93,8 +95,13 @@ evr_status evr_conv2d_backward_weights_execute(
   EVR_TRY(check_call(p, a));
   void *own, *workspace;
   EVR_TRY(evr_backward_take_workspace(p, a->workspace, &own, &workspace));
+  const evr_backward_given given = {a->dy, a->y, a->z};
   const evr_conv2d_backward_weights_call call = {
-      .x = a->x, .g = a->dy, .dweights = a->dweights, .dbias = a->dbias, .workspace = workspace};
+      .x = a->x,
+      .g = evr_backward_gradient(p, &given, workspace, NULL),
+      .dweights = a->dweights,
+      .dbias = a->dbias,
+      .workspace = workspace};
   p->head.variant->kernel->forward(&p->problem, &call);
   evr_release(&p->head.allocator, own);
   return EVR_OK;

@@ -22,10 +22,9 @@ static conv2d_gradient_buffers shared_buffers; /* each check runs in a process o
 static void adapt(walk *w, conv2d_case *c) {
   evr_conv2d_desc *d = &c->desc;
   const evr_operation operation = w->variant->operation;
-  if (operation != EVR_OP_CONV2D_BACKWARD_WEIGHTS) d->pad_mode = EVR_PAD_ZERO;
+  if (operation == EVR_OP_CONV2D_TRANSPOSED) d->pad_mode = EVR_PAD_ZERO;
   /* What is behind a sum is the forward variant's, which is tested for it. */
-  if (operation != EVR_OP_CONV2D_TRANSPOSED || walk_mode(w) != EVR_MATH_EXACT)
-    d->activation = (evr_activation){EVR_IDENTITY, 0.0f};
+  if (walk_mode(w) != EVR_MATH_EXACT) d->activation = (evr_activation){EVR_IDENTITY, 0.0f};
   c->residual = false;
   c->bias = operation == EVR_OP_CONV2D_TRANSPOSED && c->bias;
 }
@@ -268,6 +267,7 @@ static double inner_product(const float *a, const float *b, int64_t count) {
 static void adjoint(walk *w, conv2d_case *c) {
   if (w->variant->operation == EVR_OP_CONV2D_TRANSPOSED) return;
   adapt(w, c);
+  c->desc.activation = (evr_activation){EVR_IDENTITY, 0.0f};
   c->values = VALUES_INTEGERS;
   w->cases++;
   conv2d_gradient_inputs in;

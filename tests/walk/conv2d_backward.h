@@ -9,6 +9,7 @@
 typedef struct conv2d_gradient_inputs {
   evr_conv2d_sizes sizes; /* of the forward pass */
   float *x, *weights, *dy, *bias;
+  float *y, *z; /* whichever of them the activation's derivative is taken from */
 } conv2d_gradient_inputs;
 
 /* An operation gives one gradient or two: dx and dresidual, dweights and dbias, y. */
@@ -30,7 +31,7 @@ typedef struct conv2d_gradient_way {
 } conv2d_gradient_way;
 
 typedef struct conv2d_gradient_buffers {
-  guarded x, weights, dy, bias, first, second, workspace;
+  guarded x, weights, dy, bias, y, z, first, second, workspace;
 } conv2d_gradient_buffers;
 
 /* Executes a case by the walk's variant in guarded buffers, as conv2d_run does. False where the
@@ -39,7 +40,8 @@ bool conv2d_gradient_run(walk *walk, const conv2d_case *c, const conv2d_gradient
                          const conv2d_gradient_way *way, conv2d_gradient_buffers *buffers,
                          gradients *got);
 
-/* Both gradients by the reference; the caller frees each. */
+/* Both gradients by the reference, the activation's part by a call of its own; the caller frees
+ * each. */
 gradients conv2d_gradient_expected(walk *walk, const conv2d_case *c,
                                    const conv2d_gradient_inputs *inputs);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evrisim/activation.h"
 #include "support/compare.h"
 #include "walk/conv2d_backward.h"
 
@@ -34,9 +35,25 @@ bool conv2d_gradient_inputs_make(walk *w, const conv2d_case *c, conv2d_gradient_
     in->x = fill(w, c->values, rarity, s->x_count);
   else
     in->weights = fill(w, c->values, rarity, s->weights_count);
-  if (w->variant->operation == EVR_OP_CONV2D_TRANSPOSED && c->bias)
-    in->bias = fill(w, c->values, 6, d->in_channels);
-  return true;
+  if (w->variant->operation == EVR_OP_CONV2D_TRANSPOSED) {
+    if (c->bias) in->bias = fill(w, c->values, 6, d->in_channels);
+    return true;
+  }
+  if (d->activation.kind == EVR_IDENTITY) return true;
+  const evr_activation_desc activation = {d->activation, s->y_count};
+  in->z = fill(w, c->values, rarity, s->y_count);
+  if (evr_activation_needs_z(&d->activation)) return true;
+  in->y = in->z; /* applied in place; some cases give both */
+  if (random_chance(&w->random, 50)) {
+    in->y = malloc((size_t)s->y_count * sizeof *in->y);
+    if (in->y == NULL) abort();
+    memcpy(in->y, in->z, (size_t)s->y_count * sizeof *in->y);
+  } else {
+    in->z = NULL;
+  }
+  if (evr_activate(&activation, NULL, in->y, in->y) != EVR_OK)
+    walk_fail(w, "no y: %s", evr_last_error());
+  return !walk_failed(w);
 }
 
 void conv2d_gradient_inputs_free(conv2d_gradient_inputs *in) {
@@ -44,6 +61,8 @@ void conv2d_gradient_inputs_free(conv2d_gradient_inputs *in) {
   free(in->weights);
   free(in->dy);
   free(in->bias);
+  free(in->y);
+  free(in->z);
   *in = (conv2d_gradient_inputs){0};
 }
 
@@ -139,6 +158,8 @@ static evr_status execute_plan(evr_operation operation, const void *plan,
   if (operation == EVR_OP_CONV2D_BACKWARD_DATA) {
     const evr_conv2d_backward_data_arguments a = {.dy = in->dy,
                                                   .weights = in->weights,
+                                                  .y = in->y,
+                                                  .z = in->z,
                                                   .dx = out->first,
                                                   .dresidual = out->second,
                                                   .workspace = workspace};
@@ -147,6 +168,8 @@ static evr_status execute_plan(evr_operation operation, const void *plan,
   if (operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS) {
     const evr_conv2d_backward_weights_arguments a = {.x = out->first != NULL ? in->x : NULL,
                                                      .dy = in->dy,
+                                                     .y = in->y,
+                                                     .z = in->z,
                                                      .dweights = out->first,
                                                      .dbias = out->second,
                                                      .workspace = workspace};
@@ -184,7 +207,9 @@ static bool execute(walk *w, void *plan, const conv2d_gradient_inputs *in,
       .x = place_input(&b->x, in->x, s->x_count, way->where),
       .weights = place_input(&b->weights, in->weights, s->weights_count, way->where),
       .dy = place_input(&b->dy, in->dy, s->y_count, way->where),
-      .bias = place_input(&b->bias, in->bias, c->desc.in_channels, way->where)};
+      .bias = place_input(&b->bias, in->bias, c->desc.in_channels, way->where),
+      .y = place_input(&b->y, in->y, s->y_count, way->where),
+      .z = place_input(&b->z, in->z, s->y_count, way->where)};
   got->first = place_output(&b->first, way->first, first, way->where);
   got->second = place_output(&b->second, way->second, second, way->where);
   const size_t bytes = workspace_size(operation, plan);
@@ -244,9 +269,22 @@ gradients conv2d_gradient_expected(walk *w, const conv2d_case *c,
   conv2d_gradient_counts(w->variant->operation, &in->sizes, &first, &second);
   const gradients made = {room(first), room(second)};
   const evr_plan_options options = walk_reference_options();
+  conv2d_case plain = *c;
+  conv2d_gradient_inputs of = *in;
+  float *g = NULL;
+  evr_status status = EVR_OK;
+  if (in->y != NULL || in->z != NULL) {
+    const evr_activation_desc activation = {c->desc.activation, in->sizes.y_count};
+    of.dy = g = room(in->sizes.y_count);
+    of.y = of.z = NULL;
+    plain.desc.activation = (evr_activation){EVR_IDENTITY, 0.0f};
+    status = evr_activation_backward(&activation, &options, in->dy, in->y, in->z, g);
+  }
   void *plan = NULL;
-  evr_status status = plan_create(w->variant->operation, c, &in->sizes, &options, &plan);
-  if (status == EVR_OK) status = execute_plan(w->variant->operation, plan, in, &made, NULL);
+  if (status == EVR_OK)
+    status = plan_create(w->variant->operation, &plain, &in->sizes, &options, &plan);
+  if (status == EVR_OK) status = execute_plan(w->variant->operation, plan, &of, &made, NULL);
+  free(g);
   if (status != EVR_OK) walk_fail(w, "the reference: %s", evr_last_error());
   plan_destroy(w->variant->operation, plan);
   return made;
@@ -338,6 +376,9 @@ double conv2d_gradient_bound(evr_operation operation, const conv2d_case *c,
   const evr_conv2d_desc *d = &c->desc;
   const evr_conv2d_sizes *s = &in->sizes;
   double terms = (double)(d->kernel_height * d->kernel_width * (d->out_channels / d->groups)) + 1.0;
+  /* The places of a padded image that show one pixel, at most. */
+  if (d->pad_mode != EVR_PAD_ZERO)
+    terms += (double)((d->pad_top + d->pad_bottom + 1) * (d->pad_left + d->pad_right + 1));
   if (operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS) {
     const int64_t rows = s->conv_width >= 512 ? 1 : 512 / s->conv_width;
     const int64_t used = rows < s->conv_height ? rows : s->conv_height;
