@@ -9,9 +9,6 @@
  * it is one of a padded copy: a run per tap would be too short to pay for its pointers. */
 #define FOLD_BELOW 16
 
-/* Window rows as runs: bands are cut where this part of them, or less, is inside the image. */
-#define WORTH_CUTTING 0.9
-
 static bool is_padded(const evr_conv2d_desc *d) {
   return (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
 }
@@ -24,28 +21,114 @@ static size_t row_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p
   return evr_size_sum(evr_band_copy_bytes(shape, p, 1), tables);
 }
 
-/* Outputs for which tap k is inside the image, summed over all taps of one direction. */
-static double count_inside(int64_t outputs, int64_t size, int64_t kernel, int64_t stride,
-                           int64_t dilation, int64_t pad) {
-  double count = 0.0;
-  for (int64_t k = 0; k < kernel; k++) {
-    const int64_t shift = k * dilation - pad;
-    const int64_t first = shift < 0 ? evr_ceil_div(-shift, stride) : 0;
-    const int64_t end = shift >= size ? 0 : (size - 1 - shift) / stride + 1;
-    count += (double)evr_max(evr_min(end, outputs) - first, 0);
+/* The taps [first, end) of a window in one direction that are inside the image. */
+typedef struct tap_range {
+  int64_t first, end;
+} tap_range;
+
+static tap_range taps_inside(int64_t at, int64_t kernel, int64_t dilation, int64_t size) {
+  tap_range range;
+  range.first = evr_min(at >= 0 ? 0 : evr_ceil_div(-at, dilation), kernel);
+  range.end = at >= size ? 0 : evr_min((size - 1 - at) / dilation + 1, kernel);
+  range.end = evr_max(range.end, range.first);
+  return range;
+}
+
+static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  if (d->pad_mode != EVR_PAD_ZERO || !is_padded(d)) return false;
+  return shape->runs <= EVR_MOST_SKIPPED_RUNS;
+}
+
+static bool same_taps(tap_range a, tap_range b) { return a.first == b.first && a.end == b.end; }
+
+/* Outputs of one direction with the same taps inside the image. */
+typedef struct tap_group {
+  int64_t outputs, taps;
+} tap_group;
+
+/* The groups of outputs in a direction, the first of whose windows begins at `at`; returns how
+ * many, or 0 for too many. */
+static int find_groups(int64_t outputs, int64_t at, int64_t stride, int64_t kernel,
+                       int64_t dilation, int64_t size, tap_group groups[EVR_MOST_REGIONS]) {
+  int count = 0;
+  for (int64_t o = 0, next; o < outputs; o = next) {
+    if (count == EVR_MOST_REGIONS) return 0;
+    const tap_range taps = taps_inside(at + o * stride, kernel, dilation, size);
+    next = o + 1;
+    if (taps.end - taps.first == kernel)
+      next = evr_min(outputs, (size - 1 - (kernel - 1) * dilation - at) / stride + 1);
+    else
+      while (next < outputs &&
+             same_taps(taps, taps_inside(at + next * stride, kernel, dilation, size)))
+        next++;
+    groups[count++] = (tap_group){next - o, taps.end - taps.first};
   }
   return count;
 }
 
-/* The part of all window rows that are inside the image. */
-static double rows_kept(const evr_conv2d_problem *p) {
-  const evr_conv2d_desc *d = &p->desc;
-  return count_inside(p->sizes.conv_height, d->in_height, d->kernel_height, d->stride_height,
-                      d->dilation_height, d->pad_top) /
-         ((double)p->sizes.conv_height * (double)d->kernel_height);
+/* A pointer of one run of one pixel, in nanoseconds. */
+#define POINTER_TIME 0.5
+
+/* What a way must gain: the estimate is no closer. */
+#define GAIN 0.98
+
+/* Takes the way if it is the quickest so far. */
+static void offer_way(evr_band_shape *shape, evr_band_way way, double steps, double pointers) {
+  const double least = shape->steps_time + POINTER_TIME * shape->pointer_count;
+  if (way != EVR_LEAVE_NONE && steps + POINTER_TIME * pointers > GAIN * least) return;
+  shape->way = way;
+  shape->steps_time = steps;
+  shape->pointer_count = pointers;
 }
 
-void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
+static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
+                       const void *context) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
+  const double pixels = (double)(height * width);
+  const bool per_run = is_padded(d) && !shape->folded;
+  offer_way(shape, EVR_LEAVE_NONE, time(context, height * width, p->depth),
+            per_run ? pixels * (double)shape->runs : pixels);
+  if (!may_skip(shape, p)) return;
+  tap_group rows[EVR_MOST_REGIONS], columns[EVR_MOST_REGIONS];
+  const int row_groups = find_groups(height, evr_window_top(p, 0), d->stride_height,
+                                     d->kernel_height, d->dilation_height, d->in_height, rows);
+  const int column_groups = find_groups(width, -d->pad_left, d->stride_width, d->kernel_width,
+                                        d->dilation_width, d->in_width, columns);
+  if (row_groups == 0 || column_groups == 0) return;
+  const int64_t tap = shape->folded ? shape->run_length / d->kernel_width : p->group_in;
+  double by_rows = 0.0, sides = 0.0, all = 0.0, row_pointers = 0.0, side_pointers = 0.0;
+  for (int r = 0; r < row_groups; r++) {
+    by_rows += time(context, rows[r].outputs * width, rows[r].taps * d->kernel_width * tap);
+    row_pointers += (double)(rows[r].outputs * width * rows[r].taps * d->kernel_width);
+  }
+  if (shape->folded) {
+    offer_way(shape, EVR_LEAVE_ROWS, by_rows, pixels);
+    return;
+  }
+  for (int c = 0; c < column_groups; c++) {
+    double cut = 0.0;
+    for (int r = 0; r < row_groups; r++)
+      cut +=
+          time(context, rows[r].outputs * columns[c].outputs, rows[r].taps * columns[c].taps * tap);
+    all += cut;
+    if (columns[c].taps == d->kernel_width) {
+      sides += cut;
+      side_pointers += (double)(columns[c].outputs * height);
+    } else {
+      const int64_t runs = d->kernel_height * columns[c].taps;
+      sides += time(context, columns[c].outputs * height, runs * tap);
+      side_pointers += (double)(columns[c].outputs * height * runs);
+    }
+  }
+  offer_way(shape, EVR_LEAVE_ROWS, by_rows, row_pointers);
+  offer_way(shape, EVR_LEAVE_SIDES, sides, side_pointers);
+  if (row_groups * column_groups <= EVR_MOST_REGIONS) offer_way(shape, EVR_LEAVE_ALL, all, pixels);
+}
+
+void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
+                         const void *context) {
   const evr_conv2d_desc *d = &p->desc;
   *shape = (evr_band_shape){0};
   const bool whole = d->groups == 1 && d->dilation_width == 1 && d->kernel_width > 1;
@@ -55,15 +138,9 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p) {
   /* Where one row would want more than is to be had, taps are runs. */
   if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) evr_band_copy_all(shape, p);
   if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) *shape = (evr_band_shape){0};
-  shape->rows_left_out = shape->folded && rows_kept(p) < WORTH_CUTTING;
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
-}
-
-static bool may_skip(const evr_band_shape *shape, const evr_conv2d_problem *p) {
-  const evr_conv2d_desc *d = &p->desc;
-  if (d->pad_mode != EVR_PAD_ZERO || !is_padded(d)) return false;
-  return shape->folded ? shape->rows_left_out : shape->runs <= EVR_MOST_SKIPPED_RUNS;
+  choose_way(shape, p, time, context);
 }
 
 int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
@@ -100,8 +177,9 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
   shape->run_bytes = evr_size_lines(
       evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
                        !shape->folded && may_skip(shape, p) ? (size_t)most_regions(p, rows) : 1));
-  shape->zero_bytes =
-      shape->folded || d->pad_mode != EVR_PAD_ZERO ? 0 : evr_size_floats(shape->run_length);
+  shape->zero_bytes = shape->folded || d->pad_mode != EVR_PAD_ZERO || !is_padded(d)
+                          ? 0
+                          : evr_size_floats(shape->run_length);
   if (shape->copied) shape->copy_bytes = evr_band_copy_bytes(shape, p, rows);
 }
 
@@ -109,19 +187,6 @@ size_t evr_band_bytes(const evr_band_shape *shape) {
   const size_t tables =
       evr_size_sum(shape->pointer_bytes, evr_size_sum(shape->place_bytes, shape->run_bytes));
   return evr_size_sum(tables, evr_size_sum(shape->zero_bytes, shape->copy_bytes));
-}
-
-/* The taps [first, end) of a window in one direction that are inside the image. */
-typedef struct tap_range {
-  int64_t first, end;
-} tap_range;
-
-static tap_range taps_inside(int64_t at, int64_t kernel, int64_t dilation, int64_t size) {
-  tap_range range;
-  range.first = evr_min(at >= 0 ? 0 : evr_ceil_div(-at, dilation), kernel);
-  range.end = at >= size ? 0 : evr_min((size - 1 - at) / dilation + 1, kernel);
-  range.end = evr_max(range.end, range.first);
-  return range;
 }
 
 /* What the laying out of one band works with. */
@@ -215,12 +280,18 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   region->pointers = l->pointers;
   region->places = l->places;
   region->run = l->run;
-  for (int64_t oh = r->top; oh < r->bottom; oh++) {
-    int64_t start, end;
-    row_span(r, width, oh, &start, &end);
-    if (start < end)
-      l->places = evr_count_on(l->places, end - start, (oh * width + start) * d->out_channels,
-                               d->out_channels);
+  if (r->left == 0 && r->right == width) {
+    const int64_t start = evr_max(r->first, r->top * width);
+    l->places = evr_count_on(l->places, evr_min(r->last, r->bottom * width) - start,
+                             start * d->out_channels, d->out_channels);
+  } else {
+    for (int64_t oh = r->top; oh < r->bottom; oh++) {
+      int64_t start, end;
+      row_span(r, width, oh, &start, &end);
+      if (start < end)
+        l->places = evr_count_on(l->places, end - start, (oh * width + start) * d->out_channels,
+                                 d->out_channels);
+    }
   }
   region->pixels = l->places - region->places;
   region->pointer_step = inside ? 0 : region->pixels;
@@ -258,29 +329,26 @@ static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
                      d->in_width);
 }
 
-static bool same_taps(tap_range a, tap_range b) { return a.first == b.first && a.end == b.end; }
-
-/* Regions of a band's pixels, first to last - 1: columns with all their taps are cut by rows as
- * well. At the left and right edges a region takes all rows, as single pixels would make poor
- * tiles, unless edges_too. Returns false where there are too many. */
-static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last, bool edges_too) {
+/* Regions of a band's pixels, first to last - 1. Returns false where there are too many. */
+static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
   const int64_t top = first / width, bottom = (last - 1) / width + 1;
-  const tap_range all_rows = {0, d->kernel_height};
+  const evr_band_way way = l->shape->way;
+  const tap_range all_rows = {0, d->kernel_height}, all_columns = {0, d->kernel_width};
   for (int64_t left = 0, right; left < width; left = right) {
-    const tap_range columns = taps_of_column(d, left);
-    for (right = left + 1; right < width && same_taps(columns, taps_of_column(d, right));) right++;
-    const bool edge = columns.end - columns.first < d->kernel_width && !edges_too;
+    const tap_range columns = way == EVR_LEAVE_ROWS ? all_columns : taps_of_column(d, left);
+    right = way == EVR_LEAVE_ROWS ? width : left + 1;
+    while (right < width && same_taps(columns, taps_of_column(d, right))) right++;
+    const bool edge = way == EVR_LEAVE_SIDES && columns.end - columns.first < d->kernel_width;
+    const bool inside = way != EVR_LEAVE_ROWS && !edge;
     for (int64_t row = top, next; row < bottom; row = next) {
       const tap_range rows = edge ? all_rows : taps_of_row(l->p, row);
       for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(l->p, next)));)
         next++;
       if (band->count == EVR_MOST_REGIONS) return false;
       const rectangle r = {row, next, left, right, first, last};
-      const int before = band->count;
-      add_region(band, l, &r, rows, columns, !edge);
-      if (band->count > before && band->regions[before].runs < l->shape->runs) band->skips = true;
+      add_region(band, l, &r, rows, columns, inside);
     }
   }
   return true;
@@ -298,7 +366,6 @@ static void cut_rows(evr_band *band, const layer *l, int64_t first, int64_t last
     for (next = row + 1; next < bottom && same_taps(rows, taps_of_row(l->p, next));) next++;
     if (count == EVR_MOST_REGIONS) {
       band->regions[0] = whole;
-      band->skips = false;
       return;
     }
     const int64_t skipped = evr_max(row * width, first) - first;
@@ -309,19 +376,8 @@ static void cut_rows(evr_band *band, const layer *l, int64_t first, int64_t last
     region->places += skipped;
     region->run += rows.first;
     region->runs = rows.end - rows.first;
-    if (region->runs < whole.runs) band->skips = true;
   }
   band->count = count;
-}
-
-double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p) {
-  const evr_conv2d_desc *d = &p->desc;
-  if (!may_skip(shape, p)) return 1.0;
-  const double rows = rows_kept(p);
-  if (shape->folded) return rows;
-  const double columns = count_inside(p->sizes.conv_width, d->in_width, d->kernel_width,
-                                      d->stride_width, d->dilation_width, d->pad_left);
-  return rows * columns / ((double)p->sizes.conv_width * (double)d->kernel_width);
 }
 
 void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
@@ -341,7 +397,6 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
       .run = (evr_run *)(void *)runs,
   };
   band->count = 0;
-  band->skips = false;
   if (shape->folded) {
     band->regions[band->count++] = (evr_region){.pixels = pixels,
                                                 .runs = d->kernel_height,
@@ -351,21 +406,16 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
                                                 .places = l.places};
     evr_count_on(l.places, pixels, first_pixel * d->out_channels, d->out_channels);
     evr_band_point_rows(shape, p, l.x, first_pixel, pixels, zeros, l.pointers, l.run);
-    if (skip && may_skip(shape, p)) cut_rows(band, &l, first_pixel, first_pixel + pixels);
+    if (skip && shape->way != EVR_LEAVE_NONE) cut_rows(band, &l, first_pixel, first_pixel + pixels);
     return;
   }
-  memset(zeros, 0, shape->zero_bytes);
+  if (shape->zero_bytes > 0) memset(zeros, 0, shape->zero_bytes);
   const int64_t width = p->sizes.conv_width;
   const layer start = l;
-  if (skip && may_skip(shape, p)) {
-    /* Where no window has all its rows in the image, those at the sides leave them out as well. */
-    bool edges_too = d->in_height <= (d->kernel_height - 1) * d->dilation_height;
-    for (int attempt = 0; attempt < 2; attempt++, edges_too = false) {
-      if (add_regions(band, &l, first_pixel, first_pixel + pixels, edges_too)) return;
-      l = start;
-      band->count = 0;
-      band->skips = false;
-    }
+  if (skip && shape->way != EVR_LEAVE_NONE) {
+    if (add_regions(band, &l, first_pixel, first_pixel + pixels)) return;
+    l = start;
+    band->count = 0;
   }
   const int64_t top = first_pixel == 0 ? 0 : first_pixel / width;
   const int64_t bottom = first_pixel + pixels <= width ? 1 : (first_pixel + pixels - 1) / width + 1;

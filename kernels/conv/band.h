@@ -15,12 +15,25 @@
 #define EVR_MOST_REGIONS 32
 #define EVR_MOST_SKIPPED_RUNS 64
 
+/* How taps that are zero padding are left out: pixels are cut into regions as fine as is quickest,
+ * for few pixels make poor tiles. */
+typedef enum evr_band_way {
+  EVR_LEAVE_NONE,
+  EVR_LEAVE_ROWS,  /* rows of the window only */
+  EVR_LEAVE_SIDES, /* and columns, of pixels at the left and right, which keep all rows */
+  EVR_LEAVE_ALL
+} evr_band_way;
+
+/* Nanoseconds in which sums of depth terms are made for so many pixels. */
+typedef double evr_band_time(const void *context, int64_t pixels, int64_t depth);
+
 /* The same for every band of a problem. */
 typedef struct evr_band_shape {
-  bool folded;        /* a run is a window row, else a tap */
-  bool copied;        /* of a padded copy, at least where windows reach over an edge */
-  bool edges;         /* only there */
-  bool rows_left_out; /* folded: window rows outside the image are left out */
+  bool folded; /* a run is a window row, else a tap */
+  bool copied; /* of a padded copy, at least where windows reach over an edge */
+  bool edges;  /* only there */
+  evr_band_way way;
+  double steps_time, pointer_count; /* of an image, estimated; the former as evr_band_time */
   int64_t runs, run_length;
   int64_t pixels;       /* most pixels of a band */
   int64_t left, right;  /* edges: output columns before left and from right on are copied */
@@ -45,11 +58,11 @@ typedef struct evr_region {
 typedef struct evr_band {
   evr_region regions[EVR_MOST_REGIONS];
   int count;
-  bool skips; /* some taps are left out */
 } evr_band;
 
-/* Sets runs and run_length, which do not depend on the size of a band. */
-void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
+/* Sets what does not depend on the size of a band. */
+void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
+                         const void *context);
 
 /* Pointers that a pixel may need. */
 int64_t evr_band_pointers(const evr_band_shape *shape);
@@ -59,9 +72,6 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 
 /* Bytes of scratch of one band, saturating. */
 size_t evr_band_bytes(const evr_band_shape *shape);
-
-/* The part of all multiply-adds that remains when padding is left out. */
-double evr_band_kept(const evr_band_shape *shape, const evr_conv2d_problem *p);
 
 /* Lays out the regions of a band in scratch (aligned). skip: zero taps may be left out, as all
  * weights are finite. */

@@ -108,7 +108,7 @@ static double cost(const void *problem) {
       const double spreading = p->group_out > 1 ? 0.4 * in_height * in_width * vectors : 0.0;
       const double image = multiply_time(pixels * vectors, taps, common ? 1.15 : 2.1) +
                            2.1 * pixels + 5.5 * height * strips * vectors + spreading;
-      return 190.0 + batch * image;
+      return 150.0 + batch * image;
     }
     case WAY_NCHW: {
       const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;
@@ -117,7 +117,7 @@ static double cost(const void *problem) {
       const double in_plane =
           in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
       const double finding_taps = tiled ? 0.0 : 8.0 * taps;
-      return 80.0 + finding_taps +
+      return 40.0 + finding_taps +
              batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
     }
     case WAY_BLOCKS: break;

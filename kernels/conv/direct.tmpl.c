@@ -34,6 +34,13 @@ typedef struct packed_header {
 } packed_header;
 #define HEADER_BYTES EVR_ALIGNMENT
 
+/* Bytes of weights that L1 keeps for the next tile; more come from L2, at so many a nanosecond. */
+#define IN_L1 (16 * 1024)
+#define L2_SPEED 90.0
+
+/* Nanoseconds for a tile to start and end. */
+#define TILE_START 12.0
+
 typedef struct blocking {
   evr_band_shape shape;
   int64_t vectors, blocks;    /* of a group's output channels; block b has vectors near b/blocks */
@@ -45,8 +52,33 @@ typedef struct blocking {
 
 /* Block b spans vectors [first, first + count): blocks differ by at most one vector. */
 static void block_vectors(const blocking *b, int64_t block, int64_t *first, int64_t *count) {
+  if (b->blocks == 1) {
+    *first = 0;
+    *count = b->vectors;
+    return;
+  }
   *first = block * b->vectors / b->blocks;
   *count = (block + 1) * b->vectors / b->blocks - *first;
+}
+
+/* The time of tiles as sweep cuts them, and as the blocks of b are (pace.h). */
+static double product_time(const void *context, int64_t pixels, int64_t depth) {
+  const blocking *b = context;
+  const int64_t most = EVR_TILE_PIXELS(evr_ceil_div(b->vectors, b->blocks));
+  const int64_t tiles = evr_ceil_div(pixels, most), least = pixels / tiles;
+  const int64_t longer = pixels - least * tiles;
+  const int64_t narrow = b->vectors / b->blocks, wider = b->vectors - narrow * b->blocks;
+  double time = 0.0;
+  for (int wide = 0; wide < 2; wide++) {
+    const double vectors = (double)(narrow + wide);
+    const double blocks = (double)(wide ? wider : b->blocks - wider);
+    const double bytes = vectors * EVR_LANES * sizeof(float);
+    const double reading = bytes * (double)depth > IN_L1 ? bytes / L2_SPEED : 0.0;
+    time +=
+        blocks * ((double)longer * fmax(evr_step_time((double)(least + 1) * vectors), reading) +
+                  (double)(tiles - longer) * fmax(evr_step_time((double)least * vectors), reading));
+  }
+  return (double)depth * time + TILE_START * (double)(tiles * b->blocks);
 }
 
 /* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
@@ -94,9 +126,9 @@ static int64_t size_band(blocking *b, const evr_conv2d_problem *p, int64_t band)
 
 static blocking make_blocking(const evr_conv2d_problem *p) {
   blocking b;
-  evr_band_shape_init(&b.shape, p);
   b.vectors = evr_ceil_div(p->group_out, EVR_LANES);
   b.blocks = evr_ceil_div(b.vectors, EVR_TILE_VECTORS);
+  evr_band_shape_init(&b.shape, p, product_time, &b);
   b.cut = panel_cut(b.shape.runs, b.shape.run_length);
   const int64_t threads = p->common.parallel.threads;
   const int64_t images = p->desc.batch * p->desc.groups;
@@ -231,8 +263,12 @@ static void repair_pixel(const block_work *w, int64_t place) {
 static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
                   int64_t first_run) {
   const int64_t most = EVR_TILE_PIXELS(w->vectors);
-  const int64_t tiles = evr_ceil_div(region->pixels, most);
-  const int64_t least = region->pixels / tiles, longer = region->pixels % tiles;
+  int64_t tiles = 1, least = region->pixels, longer = 0;
+  if (region->pixels > most) {
+    tiles = evr_ceil_div(region->pixels, most);
+    least = region->pixels / tiles;
+    longer = region->pixels - least * tiles;
+  }
   evr_tile_function *const *functions = evr_tiles[w->vectors - 1];
   int64_t pixel = 0;
   for (int64_t i = 0; i < tiles; i++) {
@@ -273,6 +309,7 @@ static void convolve_cut(const block_work *w, evr_tile *tile, cut k) {
       tile->offset = k.begin - region->run[first].k;
       tile->length = k.end - k.begin;
     }
+    tile->watch = region->runs < w->j->b.shape.runs;
     tile->begin = first == 0 && tile->offset == 0;
     tile->end = end == region->runs && tile->offset + tile->length == run_length;
     sweep(w, region, tile, first);
@@ -291,7 +328,6 @@ static void convolve_block(const block_work *w) {
       .y = call->y + at,
       .last_lanes = w->channels - (w->vectors - 1) * EVR_LANES,
       .relu = d->activation.kind == EVR_RELU,
-      .watch = w->band->skips,
       .prefetch =
           p->depth < SHALLOW && (EVR_LANES == 16 || (uintptr_t)(call->y + at) % EVR_ALIGNMENT != 0),
       .bias = call->bias != NULL ? call->bias + w->channel : NULL,
@@ -361,19 +397,13 @@ static double cost(const void *problem) {
   if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_cost)(p);
   const blocking b = make_blocking(p);
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
-  const int64_t tile_vectors = evr_ceil_div(b.vectors, b.blocks);
-  const int64_t tiles = evr_ceil_div(pixels, EVR_TILE_PIXELS(tile_vectors));
-  const double kept = evr_band_kept(&b.shape, p);
   /* The few sums of a single pixel wait between runs as well. */
   const double waiting = pixels == 1 ? 1.1 : 1.0;
-  const double steps =
-      waiting * kept * (double)p->depth *
-      evr_tiled_time(pixels, b.vectors, EVR_TILE_PIXELS(tile_vectors), tile_vectors);
   const double pointers =
-      (b.shape.folded ? 0.5 : 1.0 + 0.5 * kept * (double)b.shape.runs) * (double)pixels;
+      (b.shape.folded ? 0.5 : 1.0) * (double)pixels + 0.5 * b.shape.pointer_count;
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
-  const double image = 40.0 + pointers + copying + 12.0 * (double)(tiles * b.blocks) + steps;
-  return 115.0 + (double)(p->desc.batch * p->desc.groups) * image;
+  const double image = 25.0 + pointers + copying + waiting * b.shape.steps_time;
+  return 50.0 + (double)(p->desc.batch * p->desc.groups) * image;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {

@@ -35,6 +35,9 @@
 #define SEGMENT_FIND 1.3
 #define SEGMENT_COPY 0.66
 
+/* Times as long where the pixels of a segment lie apart. */
+#define APART (EVR_LANES == 16 ? 1.85 : 1.35)
+
 /* So few pixels left over by whole vectors are done one by one, with output channels in the
  * lanes. */
 #define ODD_PIXELS (EVR_GEMM_HAS_COLUMN ? 3 : 0)
@@ -309,7 +312,8 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double segments = evr_segment_count(p, (double)out_plane / gathers);
   const double taps = gathers * (double)(d->kernel_height * d->kernel_width);
   const double finding = taps * (TAP_START + SEGMENT_FIND * segments);
-  const double copying = depth * (SEGMENT_COPY * gathers * segments + 1.2 * (double)b.vectors);
+  const double copying = (d->stride_width > 1 ? APART : 1.0) * depth *
+                         (SEGMENT_COPY * gathers * segments + 1.2 * (double)b.vectors);
 
   double steps = b.full_panels == 0
                      ? 0.0
@@ -319,5 +323,5 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
     steps += (double)(out_plane - b.vectors * EVR_LANES) * (EVR_LANES == 16 ? 1.9 : 1.4) *
              evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
   const double tiles = TILE_START * blocks * ((double)b.full_panels * row_tiles + column_tiles);
-  return 75.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);
+  return 60.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);
 }

@@ -258,20 +258,22 @@ static double cost(const void *problem) {
       depth * evr_tiled_time(rows, vectors, tile_rows, tile_vectors * side_by_side);
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
+    /* For each segment of a step, pixels of which may lie apart. */
+    const double apart = d->stride_width == 1 ? 1.23 : EVR_LANES == 16 ? 2.6 : 1.7;
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
     const double matrix =
-        b.copies ? bands * segments * (1.44 * taps + 1.23 * depth) + 0.23 * depth * (double)vectors
+        b.copies ? bands * segments * (1.44 * taps + apart * depth) + 0.23 * depth * (double)vectors
                  : 0.0;
     const double packing = 1.86 * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
     const double tile = b.copies && pixels > 1024 ? 27.0 : 8.8;
-    return 84.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
+    return 45.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
   }
   const bool rows_in_one_piece =
       d->groups == 1 && d->dilation_width == 1 && d->pad_left == 0 && d->pad_right == 0;
   const double pieces = rows_in_one_piece ? (double)d->kernel_height : taps;
   const double matrix = b.copies ? (double)pixels * (3.3 + 2.1 * pieces + 0.055 * depth) : 0.0;
-  return 88.0 + images * (18.0 + matrix + 9.4 * tiles + steps);
+  return 40.0 + images * (18.0 + matrix + 9.4 * tiles + steps);
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {

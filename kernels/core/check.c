@@ -122,12 +122,15 @@ evr_status evr_scheme_pads(evr_padding_scheme scheme, const evr_window_names *na
 }
 
 evr_status evr_check_buffers(const evr_buffer *buffers, int count) {
-  for (int i = 0; i < count; i++)
-    for (int j = 0; j < i; j++) {
-      const evr_buffer *a = &buffers[i], *b = &buffers[j];
-      if ((a->written || b->written) && evr_overlap(a->start, a->bytes, b->start, b->bytes))
-        return evr_fail(EVR_OVERLAP, "%s overlaps %s", a->written ? a->name : b->name,
-                        a->written ? b->name : a->name);
+  for (int i = 0; i < count; i++) {
+    const evr_buffer *written = &buffers[i];
+    if (!written->written || written->start == NULL) continue;
+    for (int j = 0; j < count; j++) {
+      const evr_buffer *other = &buffers[j];
+      if (j == i || (j > i && other->written)) continue; /* that pair has its turn */
+      if (evr_overlap(written->start, written->bytes, other->start, other->bytes))
+        return evr_fail(EVR_OVERLAP, "%s overlaps %s", written->name, other->name);
     }
+  }
   return EVR_OK;
 }
