@@ -16,7 +16,8 @@ typedef struct evr_parallel {
  * same time, so a slot may own scratch memory. */
 typedef void evr_task(void *argument, int64_t task, int slot);
 
-/* Runs tasks 0 .. tasks - 1, handed out in order to whichever slot is free, and waits for all.
+/* Runs tasks 0 .. tasks - 1, and waits for all. Each slot has a range of them, in order; one that
+ * is done with its own helps others.
  * Tasks must write disjoint outputs, so that the result does not depend on who runs what. */
 void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *body, void *argument);
 
