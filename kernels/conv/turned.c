@@ -183,25 +183,27 @@ double evr_turned_cost(const void *problem, const evr_kernel *inner) {
 
 /* The part's taps in descending order, [tap][output of the group][input], which is what the
  * convolution of the gradient takes as HWIO. */
-static void turn_weights(const part *t, const float *weights, float *turned) {
+static void turn_weights(const part *t, const float *weights, evr_turn *turn, float *turned) {
   const evr_conv2d_problem *p = &t->p->conv;
   const evr_conv2d_desc *d = &p->desc;
-  const int64_t ic_step = evr_weight_offset(p, 0, 0, 1, 0),
-                oc_step = evr_weight_offset(p, 0, 0, 0, 1);
+  const int64_t ic_step = evr_weight_offset(p, 0, 0, 1, 0);
+  const int64_t oc_step = evr_weight_offset(p, 0, 0, 0, 1);
   for (int64_t h = t->rows.taps - 1; h >= 0; h--)
     for (int64_t w = t->columns.taps - 1; w >= 0; w--) {
       const float *tap =
           weights + evr_weight_offset(p, t->rows.tap + h * t->rows.tap_step,
                                       t->columns.tap + w * t->columns.tap_step, 0, 0);
-      for (int64_t group = 0; group < d->groups; group++) {
+      const bool each = p->group_in == 1 && p->group_out == 1 && oc_step == 1;
+      if (each) memcpy(turned, tap, (size_t)d->in_channels * sizeof *turned);
+      for (int64_t group = 0; group < d->groups && !each; group++) {
         const float *from = tap + group * p->group_out * oc_step;
         float *to = turned + group * p->group_in;
-        /* By squares, so that neither side leaves the cache. */
-        for (int64_t o = 0; o < p->group_out; o += 16)
-          for (int64_t i = 0; i < p->group_in; i += 16)
-            for (int64_t oc = o; oc < evr_min(o + 16, p->group_out); oc++)
-              for (int64_t ic = i; ic < evr_min(i + 16, p->group_in); ic++)
-                to[oc * d->in_channels + ic] = from[ic * ic_step + oc * oc_step];
+        if (oc_step == 1)
+          turn(from, ic_step, to, d->in_channels, p->group_in, p->group_out);
+        else
+          for (int64_t oc = 0; oc < p->group_out; oc++)
+            for (int64_t ic = 0; ic < p->group_in; ic++)
+              to[oc * d->in_channels + ic] = from[ic * ic_step + oc * oc_step];
       }
       turned += p->group_out * d->in_channels;
     }
@@ -298,6 +300,7 @@ static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward
 }
 
 typedef struct execution {
+  evr_turn *turn;
   const evr_conv2d_backward_data_call *call;
   scratch s;
 } execution;
@@ -321,7 +324,7 @@ static bool run_part(const part *t, void *argument) {
     call.x = j.to;
   }
   if (!t->plain_weights) {
-    turn_weights(t, e->call->weights, (float *)(void *)weights);
+    turn_weights(t, e->call->weights, e->turn, (float *)(void *)weights);
     call.weights = (float *)(void *)weights;
   }
   if (inner->packed_size != NULL && inner->packed_size(p) > 0) {
@@ -336,10 +339,11 @@ static bool run_part(const part *t, void *argument) {
   return true;
 }
 
-void evr_turned_forward(const void *problem, const evr_kernel *inner, const void *call) {
+void evr_turned_forward(const void *problem, const evr_kernel *inner, evr_turn *turn,
+                        const void *call) {
   const evr_conv2d_backward_problem *p = problem;
   const evr_direction rows = rows_of(p), columns = columns_of(p);
   if (leaves_pixels(&rows) || leaves_pixels(&columns)) fill(p, call);
-  execution e = {call, measure(p, inner)};
+  execution e = {turn, call, measure(p, inner)};
   for_each_part(p, run_part, &e);
 }

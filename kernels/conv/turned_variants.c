@@ -1,7 +1,7 @@
 /* A variant of backward data for each variant of the forward pass, under the same name. */
 #include "conv/turned.h"
 
-#define TURNED(method)                                                                            \
+#define TURNED(method, isa)                                                                       \
   extern const evr_kernel evr_conv2d_##method;                                                    \
   static bool accepts_##method(const void *p, char *reason) {                                     \
     return evr_turned_accepts(p, &evr_conv2d_##method, reason);                                   \
@@ -11,7 +11,7 @@
     return evr_turned_workspace_size(p, &evr_conv2d_##method);                                    \
   }                                                                                               \
   static void forward_##method(const void *p, const void *call) {                                 \
-    evr_turned_forward(p, &evr_conv2d_##method, call);                                            \
+    evr_turned_forward(p, &evr_conv2d_##method, evr_turn_##isa, call);                            \
   }                                                                                               \
   extern const evr_kernel evr_conv2d_turned_##method;                                             \
   const evr_kernel evr_conv2d_turned_##method = {.accepts = accepts_##method,                     \
@@ -19,12 +19,12 @@
                                                  .workspace_size = workspace_##method,            \
                                                  .forward = forward_##method};
 
-#define TURNED_ISA(isa)   \
-  TURNED(depthwise_##isa) \
-  TURNED(direct_##isa)    \
-  TURNED(winograd4_##isa) \
-  TURNED(winograd2_##isa) \
-  TURNED(im2col_gemm_##isa)
+#define TURNED_ISA(isa)        \
+  TURNED(depthwise_##isa, isa) \
+  TURNED(direct_##isa, isa)    \
+  TURNED(winograd4_##isa, isa) \
+  TURNED(winograd2_##isa, isa) \
+  TURNED(im2col_gemm_##isa, isa)
 
 TURNED_ISA(scalar)
 #if defined(EVR_BUILD_AVX2)
@@ -37,6 +37,6 @@ TURNED_ISA(avx512)
 TURNED_ISA(neon)
 #endif
 #if defined(EVR_BUILD_AMX)
-TURNED(amx_bf16x2)
-TURNED(amx_bf16x3)
+TURNED(amx_bf16x2, avx512)
+TURNED(amx_bf16x3, avx512)
 #endif

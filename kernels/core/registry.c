@@ -68,6 +68,7 @@ DECLARE(evr_conv2d_turned_im2col_gemm);
 DECLARE(evr_conv2d_turned_winograd2);
 DECLARE(evr_conv2d_turned_winograd4);
 extern const evr_kernel evr_conv2d_backward_data_reference, evr_conv2d_transposed_reference;
+DECLARE(evr_conv2d_backward_weights_depthwise);
 DECLARE(evr_conv2d_backward_weights_direct);
 extern const evr_kernel evr_conv2d_backward_weights_reference;
 extern const evr_kernel evr_dense_reference;
@@ -106,6 +107,7 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_CONV2D, evr_conv2d_reference)
     TURNED_ROWS(EVR_OP_CONV2D_BACKWARD_DATA)
     REFERENCE(EVR_OP_CONV2D_BACKWARD_DATA, evr_conv2d_backward_data_reference)
+    ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "depthwise", evr_conv2d_backward_weights_depthwise)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "direct", evr_conv2d_backward_weights_direct)
     REFERENCE(EVR_OP_CONV2D_BACKWARD_WEIGHTS, evr_conv2d_backward_weights_reference)
     TURNED_ROWS(EVR_OP_CONV2D_TRANSPOSED)

@@ -1,0 +1,248 @@
+/* Gradients of convolution against numerical ones, in double, with everything that is fused; and
+ * sums of a million terms against the bound of blocked summation. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/registry.h"
+#include "evrisim/evrisim.h"
+#include "support/random.h"
+#include "support/suite.h"
+#include "walk/conv2d.h"
+
+/* ---- numerical gradients ---- */
+
+/* A power of two, so that values on a grid of 2^-6 can be moved by it without rounding. */
+#define STEP 0x1p-10
+
+static double activate(const evr_activation *a, double z) {
+  const double alpha = (double)a->alpha;
+  switch (a->kind) {
+    case EVR_IDENTITY: return z;
+    case EVR_RELU: return z < 0.0 ? 0.0 : z;
+    case EVR_LEAKY_RELU: return z < 0.0 ? alpha * z : z;
+    case EVR_ELU: return z < 0.0 ? alpha * expm1(z) : z;
+    case EVR_SIGMOID: return 1.0 / (1.0 + exp(-z));
+    case EVR_TANH: return tanh(z);
+    case EVR_SCALED_TANH: return 1.7159 * tanh(2.0 * z / 3.0);
+    case EVR_RELU6: return fmin(fmax(z, 0.0), 6.0);
+    case EVR_HARD_SWISH: return z * fmin(fmax(z + 3.0, 0.0), 6.0) / 6.0;
+    case EVR_SILU: return z / (1.0 + exp(-z));
+    case EVR_GELU: return 0.5 * z * (1.0 + erf(z * sqrt(0.5)));
+    case EVR_GELU_TANH:
+      return 0.5 * z *
+             (1.0 + tanh(sqrt(2.0 / 3.14159265358979323846) * (z + 0.044715 * z * z * z)));
+  }
+  return NAN;
+}
+
+/* Whether the function is not smooth between the two, so that a difference says nothing. */
+static bool meets_a_kink(const evr_activation *a, double low, double high) {
+  const bool smooth = a->kind == EVR_IDENTITY || a->kind == EVR_SIGMOID || a->kind == EVR_TANH ||
+                      a->kind == EVR_SCALED_TANH || a->kind >= EVR_SILU;
+  if (smooth || low == high) return false;
+  static const double kinks[] = {-3.0, 0.0, 3.0, 6.0};
+  for (int i = 0; i < 4; i++)
+    if (low <= kinks[i] && kinks[i] <= high) return true;
+  return false;
+}
+
+typedef struct layer {
+  conv2d_case c;
+  conv2d_inputs in;
+  float *dy;
+  double *z, *other, *magnitude;
+} layer;
+
+/* The derivative of sum dy y by one input; NAN where there is none. */
+static double slope(layer *l, float *value) {
+  const int64_t count = l->in.sizes.y_count;
+  const float before = *value;
+  *value = before + (float)STEP;
+  conv2d_oracle(&l->c, &l->in, l->z, l->magnitude);
+  *value = before - (float)STEP;
+  conv2d_oracle(&l->c, &l->in, l->other, l->magnitude);
+  *value = before;
+  const evr_activation *a = &l->c.desc.activation;
+  double difference = 0.0;
+  for (int64_t i = 0; i < count; i++) {
+    if (meets_a_kink(a, fmin(l->z[i], l->other[i]), fmax(l->z[i], l->other[i]))) return NAN;
+    difference += (double)l->dy[i] * (activate(a, l->z[i]) - activate(a, l->other[i]));
+  }
+  return difference / (2.0 * STEP);
+}
+
+static int64_t compare_slopes(layer *l, float *inputs, const float *gradient, int64_t count,
+                              const char *what) {
+  int64_t compared = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const double expected = slope(l, &inputs[i]);
+    if (isnan(expected)) continue;
+    compared++;
+    char text[1024];
+    conv2d_describe(&l->c, text, sizeof text);
+    ck_assert_msg(fabs((double)gradient[i] - expected) <= 2e-4 * (1.0 + fabs(expected)),
+                  "%s: %s[%lld] is %.9g, the difference says %.9g", text, what, (long long)i,
+                  (double)gradient[i], expected);
+  }
+  return compared;
+}
+
+static float *grid_values(test_random *random, int64_t count) {
+  float *made = malloc((size_t)count * sizeof *made);
+  ck_assert(made != NULL);
+  for (int64_t i = 0; i < count; i++) made[i] = (float)random_between(random, -64, 64) * 0x1p-6f;
+  return made;
+}
+
+/* Every activation, in turn with pad modes, layouts, strides, dilations and groups. */
+START_TEST(gradients_are_slopes) {
+  const int kind = _i % 12;
+  test_random random = {test_seed() + (uint64_t)_i};
+  layer l = {.c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .residual = true}};
+  evr_conv2d_desc *d = &l.c.desc;
+  d->batch = 1 + _i % 2;
+  d->groups = _i % 3 == 1 ? 2 : 1;
+  d->in_channels = _i % 5 == 1 ? 4 : 2;
+  d->out_channels = 4;
+  d->in_height = 5;
+  d->in_width = 6;
+  d->kernel_height = 3;
+  d->kernel_width = 2 + _i % 2;
+  d->stride_height = 1 + _i % 2;
+  d->stride_width = 1 + _i / 2 % 3;
+  d->dilation_width = 1 + _i / 3 % 2;
+  d->pad_top = _i % 3;
+  d->pad_bottom = 1;
+  d->pad_left = 2;
+  d->pad_right = _i / 4 % 4;
+  d->pad_mode = (evr_pad_mode)(_i / 12 % 3);
+  d->layout = _i / 5 % 2 ? EVR_NCHW : EVR_NHWC;
+  d->filter_layout = _i / 7 % 2 ? EVR_OIHW : EVR_HWIO;
+  d->activation = (evr_activation){(evr_activation_kind)kind, _i % 2 ? 0.75f : -0.5f};
+  conv2d_inputs *in = &l.in;
+  ck_assert_msg(evr_conv2d_get_sizes(d, &in->sizes) == EVR_OK, "%s", evr_last_error());
+  const evr_conv2d_sizes *s = &in->sizes;
+  in->x = grid_values(&random, s->x_count);
+  in->weights = grid_values(&random, s->weights_count);
+  in->bias = grid_values(&random, s->bias_count);
+  in->residual = grid_values(&random, s->residual_count);
+  l.dy = grid_values(&random, s->y_count);
+  l.z = malloc(3 * (size_t)s->y_count * sizeof *l.z);
+  l.other = l.z + s->y_count;
+  l.magnitude = l.other + s->y_count;
+
+  float *z = malloc((size_t)s->y_count * sizeof *z), *y = malloc((size_t)s->y_count * sizeof *y);
+  conv2d_oracle(&l.c, in, l.z, l.magnitude);
+  for (int64_t i = 0; i < s->y_count; i++) {
+    z[i] = (float)l.z[i];
+    y[i] = (float)activate(&d->activation, l.z[i]);
+  }
+  const bool by_z = evr_activation_needs_z(&d->activation) || _i % 4 == 0;
+  float *dx = malloc((size_t)s->x_count * sizeof *dx);
+  float *dw = malloc((size_t)s->weights_count * sizeof *dw);
+  float *db = malloc((size_t)s->bias_count * sizeof *db);
+  float *dr = malloc((size_t)s->y_count * sizeof *dr);
+  const evr_conv2d_backward_data_arguments data = {.dy = l.dy,
+                                                   .weights = in->weights,
+                                                   .y = by_z ? NULL : y,
+                                                   .z = by_z ? z : NULL,
+                                                   .dx = dx,
+                                                   .dresidual = dr};
+  const evr_conv2d_backward_weights_arguments weights = {.x = in->x,
+                                                         .dy = l.dy,
+                                                         .y = by_z ? NULL : y,
+                                                         .z = by_z ? z : NULL,
+                                                         .dweights = dw,
+                                                         .dbias = db};
+  ck_assert_msg(evr_conv2d_backward_data(d, NULL, &data) == EVR_OK, "%s", evr_last_error());
+  ck_assert_msg(evr_conv2d_backward_weights(d, NULL, &weights) == EVR_OK, "%s", evr_last_error());
+  ck_assert_int_gt(compare_slopes(&l, in->x, dx, s->x_count, "dx"), 0);
+  ck_assert_int_gt(compare_slopes(&l, in->residual, dr, s->residual_count, "dresidual"), 0);
+  ck_assert_int_gt(compare_slopes(&l, in->weights, dw, s->weights_count, "dweights"), 0);
+  /* A bias moves so many outputs that one may always be at a kink. */
+  compare_slopes(&l, in->bias, db, s->bias_count, "dbias");
+  free(dr);
+  free(db);
+  free(dw);
+  free(dx);
+  free(y);
+  free(z);
+  free(l.z);
+  free(l.dy);
+  conv2d_inputs_free(in);
+}
+END_TEST
+
+/* ---- sums of a million terms ---- */
+
+#define SIDE 512
+#define IMAGES 4
+#define INPUTS 3
+#define OUTPUTS 5
+#define PIXELS ((int64_t)SIDE * SIDE * IMAGES)
+
+/* _i: 0 random values; 1 all the same, of a sum that loses with every term where it is large. */
+START_TEST(million_terms_keep_the_bound) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.batch = IMAGES;
+  d.in_height = d.in_width = SIDE;
+  d.in_channels = INPUTS;
+  d.out_channels = OUTPUTS;
+  d.kernel_height = d.kernel_width = 1;
+  float *x = malloc((size_t)PIXELS * INPUTS * sizeof *x);
+  float *dy = malloc((size_t)PIXELS * OUTPUTS * sizeof *dy);
+  ck_assert(x != NULL && dy != NULL);
+  test_random random = {test_seed()};
+  random_fill(&random, VALUES_REALS, 1, x, PIXELS * INPUTS);
+  random_fill(&random, VALUES_REALS, 1, dy, PIXELS * OUTPUTS);
+  for (int64_t i = 0; _i == 1 && i < PIXELS * INPUTS; i++) x[i] = 1.0f;
+  for (int64_t i = 0; _i == 1 && i < PIXELS * OUTPUTS; i++) dy[i] = 1.03f;
+  double exact[INPUTS + 1][OUTPUTS] = {{0}}, size[INPUTS + 1][OUTPUTS] = {{0}};
+  float plain = 0.0f; /* without blocks */
+  for (int64_t p = 0; p < PIXELS; p++) {
+    plain += dy[p * OUTPUTS];
+    for (int o = 0; o < OUTPUTS; o++)
+      for (int i = 0; i <= INPUTS; i++) {
+        const double term =
+            (i < INPUTS ? (double)x[p * INPUTS + i] : 1.0) * (double)dy[p * OUTPUTS + o];
+        exact[i][o] += term;
+        size[i][o] += fabs(term);
+      }
+  }
+  /* A row is a block of 512 pixels; there are 512 in an image. */
+  const double n = SIDE + SIDE * IMAGES, gamma = n * 0x1p-24 / (1.0 - n * 0x1p-24);
+  if (_i == 1) /* or the test could not fail */
+    ck_assert(fabs((double)plain - exact[INPUTS][0]) > gamma * size[INPUTS][0]);
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  for (size_t v = 0; v < rows; v++) {
+    if (registry[v].operation != EVR_OP_CONV2D_BACKWARD_WEIGHTS || !variant_runs_here(&registry[v]))
+      continue;
+    float gradient[INPUTS + 1][OUTPUTS]; /* of weights, HWIO, and of the bias */
+    evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+    options.variant = registry[v].name;
+    const evr_conv2d_backward_weights_arguments a = {
+        .x = x, .dy = dy, .dweights = gradient[0], .dbias = gradient[INPUTS]};
+    const evr_status status = evr_conv2d_backward_weights(&d, &options, &a);
+    if (status == EVR_UNSUPPORTED) continue;
+    ck_assert_msg(status == EVR_OK, "%s: %s", registry[v].name, evr_last_error());
+    for (int i = 0; i <= INPUTS; i++)
+      for (int o = 0; o < OUTPUTS; o++)
+        ck_assert_msg(fabs((double)gradient[i][o] - exact[i][o]) <= gamma * size[i][o],
+                      "%s: gradient %d, %d is %.9g, exactly %.9g; it may be off by %g",
+                      registry[v].name, i, o, (double)gradient[i][o], exact[i][o],
+                      gamma * size[i][o]);
+  }
+  free(x);
+  free(dy);
+}
+END_TEST
+
+int main(void) {
+  suite_begin("conv2d backward");
+  Suite *suite = suite_create("conv2d backward");
+  tcase_add_loop_test(suite_case(suite, "slopes"), gradients_are_slopes, 0, 72);
+  tcase_add_loop_test(suite_case(suite, "long sums"), million_terms_keep_the_bound, 0, 2);
+  return suite_end(suite);
+}
