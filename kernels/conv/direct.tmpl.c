@@ -22,6 +22,9 @@
  * 0.5 %. */
 #define SHALLOW 48
 
+/* Sums of fewer terms are done in wider tiles (direct_tile.h). */
+#define WIDE_BELOW 128
+
 /* Pointers of a band, all runs together. */
 #define BAND_POINTERS 8192
 #define BAND_PIXELS 1024
@@ -127,7 +130,8 @@ static int64_t size_band(blocking *b, const evr_conv2d_problem *p, int64_t band)
 static blocking make_blocking(const evr_conv2d_problem *p) {
   blocking b;
   b.vectors = evr_ceil_div(p->group_out, EVR_LANES);
-  b.blocks = evr_ceil_div(b.vectors, EVR_TILE_VECTORS);
+  b.blocks =
+      evr_ceil_div(b.vectors, p->depth < WIDE_BELOW ? EVR_TILE_VECTORS_SHALLOW : EVR_TILE_VECTORS);
   evr_band_shape_init(&b.shape, p, product_time, &b);
   b.cut = panel_cut(b.shape.runs, b.shape.run_length);
   const int64_t threads = p->common.parallel.threads;

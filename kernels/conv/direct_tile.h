@@ -19,10 +19,15 @@
 #if EVR_LANES == 16 || EVR_LANES == 4 /* 32 registers */
 #define EVR_TILE_VECTORS 4
 #define EVR_TILE_PIXELS(n) ((n) == 4 ? 6 : 8)
+#define EVR_TILE_VECTORS_SHALLOW 4
 #else /* 16 registers; the scalar build takes the same shape */
 #define EVR_TILE_VECTORS 2
-#define EVR_TILE_PIXELS(n) ((n) == 2 ? 6 : 8)
+#define EVR_TILE_PIXELS(n) ((n) >= 3 ? 3 : (n) == 2 ? 6 : 8)
+/* Sums of few terms write more than they compute, and wider tiles write whole lines of a pixel side
+ * by side. Deeper ones would read their weights too fast for L2. */
+#define EVR_TILE_VECTORS_SHALLOW 4
 #endif
+#define EVR_TILE_MOST_VECTORS 4
 
 /* What one call of a tile needs. */
 typedef struct evr_tile {
@@ -50,7 +55,8 @@ EVR_INLINE vf evr_tile_load(const float *p, int n, int last, int64_t last_lanes)
 }
 
 /* Whether some sum is -0. */
-EVR_INLINE bool evr_tile_has_minus_zero(const int M, const int N, vf acc[8][EVR_TILE_VECTORS]) {
+EVR_INLINE bool evr_tile_has_minus_zero(const int M, const int N,
+                                        vf acc[8][EVR_TILE_MOST_VECTORS]) {
   /* A sum of -0 has the least of all bit patterns, as integers. */
   vi least = vf_bits(acc[0][0]);
   EVR_UNROLL
@@ -64,7 +70,7 @@ EVR_INLINE bool evr_tile_has_minus_zero(const int M, const int N, vf acc[8][EVR_
 /* M and N are constants where this is inlined. Returns whether a watched sum was -0, before bias
  * and residual. */
 EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
-  vf acc[8][EVR_TILE_VECTORS];
+  vf acc[8][EVR_TILE_MOST_VECTORS];
   const int last = N - 1;
   /* Vector stores may alias anything, so what is read after one is read before. */
   const int64_t last_lanes = t->last_lanes;
@@ -101,8 +107,22 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
     const float *a[8];
     EVR_UNROLL
     for (int m = 0; m < M; m++) a[m] = pixels[m] + shift;
+    if (N > EVR_TILE_VECTORS) { /* registers for all pixels, and one for weights */
+      for (int64_t k = 0; k < length; k++, w += N * EVR_LANES) {
+        vf x[8];
+        EVR_UNROLL
+        for (int m = 0; m < M; m++) x[m] = vf_set1(a[m][k]);
+        EVR_UNROLL
+        for (int n = 0; n < N; n++) {
+          const vf b = vf_load(w + n * EVR_LANES);
+          EVR_UNROLL
+          for (int m = 0; m < M; m++) acc[m][n] = vf_fma(x[m], b, acc[m][n]);
+        }
+      }
+      continue;
+    }
     for (int64_t k = 0; k < length; k++, w += N * EVR_LANES) {
-      vf b[EVR_TILE_VECTORS];
+      vf b[EVR_TILE_MOST_VECTORS];
       EVR_UNROLL
       for (int n = 0; n < N; n++) b[n] = vf_load(w + n * EVR_LANES);
       EVR_UNROLL
@@ -116,7 +136,7 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
   if (t->end) {
     if (t->watch) minus_zero = evr_tile_has_minus_zero(M, N, acc);
     if (t->bias != NULL) {
-      vf bias[EVR_TILE_VECTORS];
+      vf bias[EVR_TILE_MOST_VECTORS];
       EVR_UNROLL
       for (int n = 0; n < N; n++) bias[n] = evr_tile_load(t->bias, n, last, last_lanes);
       EVR_UNROLL
@@ -163,10 +183,9 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
 /* One function for each tile shape, so that accumulators stay in registers, and a table of them. */
 #define EVR_TILE_FUNCTION(m, n) \
   static bool tile_##m##x##n(const evr_tile *t) { return evr_tile_run(t, m, n); }
+#define EVR_TILE_COLUMN_3(n) EVR_TILE_FUNCTION(1, n) EVR_TILE_FUNCTION(2, n) EVR_TILE_FUNCTION(3, n)
 #define EVR_TILE_COLUMN_6(n) \
-  EVR_TILE_FUNCTION(1, n)    \
-  EVR_TILE_FUNCTION(2, n)    \
-  EVR_TILE_FUNCTION(3, n)    \
+  EVR_TILE_COLUMN_3(n)       \
   EVR_TILE_FUNCTION(4, n) EVR_TILE_FUNCTION(5, n) EVR_TILE_FUNCTION(6, n)
 #define EVR_TILE_COLUMN_8(n) EVR_TILE_COLUMN_6(n) EVR_TILE_FUNCTION(7, n) EVR_TILE_FUNCTION(8, n)
 
@@ -175,6 +194,8 @@ typedef bool evr_tile_function(const evr_tile *t);
 EVR_TILE_COLUMN_8(1)
 #if EVR_TILE_VECTORS == 2
 EVR_TILE_COLUMN_6(2)
+EVR_TILE_COLUMN_3(3)
+EVR_TILE_COLUMN_3(4)
 #else
 EVR_TILE_COLUMN_8(2)
 EVR_TILE_COLUMN_8(3)
@@ -182,10 +203,12 @@ EVR_TILE_COLUMN_6(4)
 #endif
 
 /* evr_tiles[n - 1][m - 1] */
-static evr_tile_function *const evr_tiles[EVR_TILE_VECTORS][8] = {
+static evr_tile_function *const evr_tiles[EVR_TILE_MOST_VECTORS][8] = {
     {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1},
 #if EVR_TILE_VECTORS == 2
     {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
+    {tile_1x3, tile_2x3, tile_3x3},
+    {tile_1x4, tile_2x4, tile_3x4},
 #else
     {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2},
     {tile_1x3, tile_2x3, tile_3x3, tile_4x3, tile_5x3, tile_6x3, tile_7x3, tile_8x3},
