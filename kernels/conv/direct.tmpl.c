@@ -23,7 +23,7 @@
 #define SHALLOW 48
 
 /* Sums of fewer terms are done in wider tiles (direct_tile.h). */
-#define WIDE_BELOW 128
+#define WIDE_BELOW 200
 
 /* Pointers of a band, all runs together. */
 #define BAND_POINTERS 8192
