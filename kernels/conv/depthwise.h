@@ -15,6 +15,11 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p);
 
+/* As in evr_kernel, for a problem that this way serves. */
+void EVR_NAME(evr_depthwise_nhwc_prepare)(void *problem);
+void EVR_NAME(evr_depthwise_nchw_prepare)(void *problem);
+void EVR_NAME(evr_depthwise_blocks_prepare)(void *problem);
+
 /* Whether the blocks of one output row need no more scratch than that. */
 bool EVR_NAME(evr_depthwise_blocks_fit)(const evr_conv2d_problem *p, int64_t bytes);
 

@@ -75,9 +75,26 @@ static void pack(const void *problem, const float *weights, void *packed) {
     EVR_NAME(evr_depthwise_nhwc_pack)(p, weights, packed);
 }
 
+static void prepare(void *problem) {
+  switch (way_of(problem)) {
+    case WAY_NHWC: EVR_NAME(evr_depthwise_nhwc_prepare)(problem); return;
+    case WAY_NCHW: EVR_NAME(evr_depthwise_nchw_prepare)(problem); return;
+    case WAY_BLOCKS: break;
+  }
+  EVR_NAME(evr_depthwise_blocks_prepare)(problem);
+}
+
+/* The way that was prepared, which tells without working it out; else way_of. */
+static way prepared_way(const evr_conv2d_problem *p) {
+  if (p->prepared.by == EVR_NAME(evr_depthwise_nhwc_prepare)) return WAY_NHWC;
+  if (p->prepared.by == EVR_NAME(evr_depthwise_nchw_prepare)) return WAY_NCHW;
+  if (p->prepared.by == EVR_NAME(evr_depthwise_blocks_prepare)) return WAY_BLOCKS;
+  return way_of(p);
+}
+
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_problem *p = problem;
-  switch (way_of(p)) {
+  switch (prepared_way(p)) {
     case WAY_NHWC: EVR_NAME(evr_depthwise_nhwc_forward)(p, call); return;
     case WAY_NCHW: EVR_NAME(evr_depthwise_nchw_forward)(p, call); return;
     case WAY_BLOCKS: break;
@@ -108,7 +125,7 @@ static double cost(const void *problem) {
       const double spreading = p->group_out > 1 ? 0.4 * in_height * in_width * vectors : 0.0;
       const double image = multiply_time(pixels * vectors, taps, common ? 1.15 : 2.1) +
                            2.1 * pixels + 5.5 * height * strips * vectors + spreading;
-      return 150.0 + batch * image;
+      return 100.0 + batch * image;
     }
     case WAY_NCHW: {
       const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;
@@ -117,7 +134,7 @@ static double cost(const void *problem) {
       const double in_plane =
           in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
       const double finding_taps = tiled ? 0.0 : 8.0 * taps;
-      return 40.0 + finding_taps +
+      return 5.0 + finding_taps +
              batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
     }
     case WAY_BLOCKS: break;
@@ -134,4 +151,5 @@ const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {
     .workspace_size = workspace_size,
     .pack = pack,
     .forward = forward,
+    .prepare = prepare,
 };

@@ -60,6 +60,17 @@ bool EVR_NAME(evr_depthwise_blocks_fit)(const evr_conv2d_problem *p, int64_t byt
   return cut_bytes(&c) <= (size_t)bytes;
 }
 
+_Static_assert(sizeof(cut) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+void EVR_NAME(evr_depthwise_blocks_prepare)(void *problem) {
+  const cut c = make_cut(problem);
+  evr_keep_prepared(problem, EVR_NAME(evr_depthwise_blocks_prepare), &c, sizeof c);
+}
+
+static void read_cut(const evr_conv2d_problem *p, cut *c) {
+  if (!evr_read_prepared(p, EVR_NAME(evr_depthwise_blocks_prepare), c, sizeof *c)) *c = make_cut(p);
+}
+
 size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p) {
   const cut c = make_cut(p);
   return cut_bytes(&c);
@@ -253,6 +264,9 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 void EVR_NAME(evr_depthwise_blocks_forward)(const evr_conv2d_problem *p,
                                             const evr_conv2d_call *call) {
-  job j = {p, call, make_cut(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_cut(p, &j.c);
   evr_parallel_for(&p->common.parallel, p->desc.batch * j.c.blocks * j.c.chunks, run_task, &j);
 }

@@ -105,6 +105,17 @@ static size_t cut_bytes(const cut *c) {
   return evr_size_sum(evr_size_sum(c->in_bytes, c->out_bytes), c->offset_bytes);
 }
 
+_Static_assert(sizeof(cut) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+void EVR_NAME(evr_depthwise_nchw_prepare)(void *problem) {
+  const cut c = make_cut(problem);
+  evr_keep_prepared(problem, EVR_NAME(evr_depthwise_nchw_prepare), &c, sizeof c);
+}
+
+static void read_cut(const evr_conv2d_problem *p, cut *c) {
+  if (!evr_read_prepared(p, EVR_NAME(evr_depthwise_nchw_prepare), c, sizeof *c)) *c = make_cut(p);
+}
+
 size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p) {
   const cut c = make_cut(p);
   return cut_bytes(&c);
@@ -377,7 +388,10 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p,
                                           const evr_conv2d_call *call) {
-  job j = {.p = p, .call = call, .c = make_cut(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_cut(p, &j.c);
   j.weights = p->desc.filter_layout == EVR_OIHW ? call->weights : call->packed;
   evr_parallel_for(&p->common.parallel, p->desc.batch * j.c.groups * j.c.chunks, run_task, &j);
 }

@@ -176,6 +176,17 @@ static cut make_cut(const evr_conv2d_problem *p) {
   return c;
 }
 
+_Static_assert(sizeof(cut) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+void EVR_NAME(evr_depthwise_nhwc_prepare)(void *problem) {
+  const cut c = make_cut(problem);
+  evr_keep_prepared(problem, EVR_NAME(evr_depthwise_nhwc_prepare), &c, sizeof c);
+}
+
+static void read_cut(const evr_conv2d_problem *p, cut *c) {
+  if (!evr_read_prepared(p, EVR_NAME(evr_depthwise_nhwc_prepare), c, sizeof *c)) *c = make_cut(p);
+}
+
 size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
   const cut c = make_cut(p);
   return cut_bytes(&c);
@@ -442,7 +453,10 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t vectors = end_vector - first_vector;
   const int64_t first_channel = vector_start(p, first_vector);
   char *scratch = (char *)j->call->workspace + (size_t)slot * cut_bytes(c);
-  task_view t = {.p = p, .call = j->call, .c = c};
+  task_view t;
+  t.p = p;
+  t.call = j->call;
+  t.c = c;
   t.image = task;
   t.first_row = chunk * c->rows;
   t.end_row = evr_min(t.first_row + c->rows, p->sizes.conv_height);
@@ -501,7 +515,10 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 void EVR_NAME(evr_depthwise_nhwc_forward)(const evr_conv2d_problem *p,
                                           const evr_conv2d_call *call) {
-  job j = {p, call, make_cut(p)};
+  job j;
+  j.p = p;
+  j.call = call;
+  read_cut(p, &j.c);
   evr_parallel_for(&p->common.parallel, p->desc.batch * j.c.chunks * j.c.strips * j.c.blocks,
                    run_task, &j);
 }
