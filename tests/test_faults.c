@@ -102,6 +102,21 @@ static const planted faults[] = {
     {EVR_OP_POOL2D_BACKWARD, "fault-unpools-without-padding", "oracle", "oracle"},
     {EVR_OP_POOL2D_BACKWARD, "fault-unpools-onto", "grid", "expected"},
     {EVR_OP_POOL2D_BACKWARD, "fault-unpools-onto", "adjoint", "not the adjoint"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-last-bit", "grid", "expected"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-last-bit", "integers", "oracle"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-forgets-stride", "grid", "expected"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-forgets-stride", "bound", "oracle"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-forgets-stride", "adjoint", "of the gradient"},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-writes-past-dx", "grid", NULL},
+    {EVR_OP_CONV2D_BACKWARD_DATA, "fault-three-threads", "threads", "expected"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-adds", "grid", "expected"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-leaves-bias", "grid", "second gradient"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-leaves-bias", "integers", "oracle"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-other-blocks", "grid", "second gradient"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-skips-padding", "grid", "expected"},
+    {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-skips-padding", "adjoint", "of the gradient"},
+    {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "grid", "expected"},
+    {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "integers", "oracle"},
 };
 #define FAULTS (int)(sizeof faults / sizeof faults[0])
 

@@ -76,6 +76,16 @@
   row("fault-unpools-by-last-of-equals", fault_unpools_by_last_of_equals) \
       row("fault-unpools-without-padding", fault_unpools_without_padding) \
           row("fault-unpools-onto", fault_unpools_onto)
+#define FOR_CONV2D_BACKWARD_DATA_FAULTS(row)                     \
+  row("fault-last-bit", fault_data_last_bit)                     \
+      row("fault-forgets-stride", fault_data_forgets_stride)     \
+          row("fault-writes-past-dx", fault_data_writes_past_dx) \
+              row("fault-three-threads", fault_data_three_threads)
+#define FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(row)                                           \
+  row("fault-adds", fault_weights_add) row("fault-leaves-bias", fault_weights_leave_bias) \
+      row("fault-other-blocks", fault_weights_other_blocks)                               \
+          row("fault-skips-padding", fault_weights_skip_padding)
+#define FOR_CONV2D_TRANSPOSED_FAULTS(row) row("fault-drops-bias", fault_transposed_drops_bias)
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
@@ -89,6 +99,9 @@ FOR_DENSE_FAULTS(DECLARE_FAULT)
 FOR_ACTIVATION_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_POOL2D_BACKWARD_FAULTS(DECLARE_FAULT)
+FOR_CONV2D_BACKWARD_DATA_FAULTS(DECLARE_FAULT)
+FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
+FOR_CONV2D_TRANSPOSED_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define STANDARD_CONV2D_FAULT(name, kernel) \
@@ -107,17 +120,26 @@ FOR_POOL2D_BACKWARD_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_PAD2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define POOL2D_BACKWARD_FAULT(name, kernel) \
   {name, EVR_OP_POOL2D_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                                      \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)                           \
-  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)         \
-  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                 \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)                           \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)                             \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                   \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                         \
-  FOR_DENSE_FAULTS(DENSE_FAULT)                             \
-  FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT) \
-  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)           \
-  FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)
+#define CONV2D_BACKWARD_DATA_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D_BACKWARD_DATA, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define CONV2D_BACKWARD_WEIGHTS_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define CONV2D_TRANSPOSED_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D_TRANSPOSED, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define PLANTED_FAULTS                                              \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)                                   \
+  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)                 \
+  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                         \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)                                   \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)                                     \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                           \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                                 \
+  FOR_DENSE_FAULTS(DENSE_FAULT)                                     \
+  FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT)         \
+  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)                   \
+  FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)                 \
+  FOR_CONV2D_BACKWARD_DATA_FAULTS(CONV2D_BACKWARD_DATA_FAULT)       \
+  FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(CONV2D_BACKWARD_WEIGHTS_FAULT) \
+  FOR_CONV2D_TRANSPOSED_FAULTS(CONV2D_TRANSPOSED_FAULT)
 
 #endif

@@ -1,0 +1,102 @@
+/* Backward passes of convolution that are wrong in one thing each: the reference, and then a
+ * fault. */
+#include <math.h>
+
+#include "conv/backward.h"
+#include "faults/rows.h"
+
+extern const evr_kernel evr_conv2d_backward_data_reference, evr_conv2d_backward_weights_reference,
+    evr_conv2d_transposed_reference;
+
+static double cost(const void *problem) {
+  (void)problem;
+  return 1e30;
+}
+
+#define FAULT(name) const evr_kernel name = {.cost = cost, .forward = name##_backward};
+
+static float next(float value) { return nextafterf(value, INFINITY); }
+
+/* ---- backward data ---- */
+
+static void fault_data_last_bit_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_data_call *call = arguments;
+  evr_conv2d_backward_data_reference.forward(problem, arguments);
+  float *last = &call->dx[p->conv.sizes.x_count - 1];
+  *last = next(*last);
+}
+FAULT(fault_data_last_bit)
+
+/* Steps of 1 where the forward pass takes the stride, as in a printed listing. */
+static void fault_data_forgets_stride_backward(const void *problem, const void *arguments) {
+  evr_conv2d_backward_problem p = *(const evr_conv2d_backward_problem *)problem;
+  if (p.conv.sizes.conv_height > 1) p.conv.desc.stride_height = 1;
+  evr_conv2d_backward_data_reference.forward(&p, arguments);
+}
+FAULT(fault_data_forgets_stride)
+
+static void fault_data_writes_past_dx_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_data_call *call = arguments;
+  evr_conv2d_backward_data_reference.forward(problem, arguments);
+  call->dx[p->conv.sizes.x_count] = 0.0f;
+}
+FAULT(fault_data_writes_past_dx)
+
+static void fault_data_three_threads_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_data_call *call = arguments;
+  evr_conv2d_backward_data_reference.forward(problem, arguments);
+  if (p->common.parallel.threads == 3) call->dx[0] = next(call->dx[0]);
+}
+FAULT(fault_data_three_threads)
+
+/* ---- backward weights ---- */
+
+/* What was there is added to, as a training loop may want it; but it is not what is said. */
+static void fault_weights_add_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_weights_call *call = arguments;
+  const float before = call->dweights != NULL ? call->dweights[0] : 0.0f;
+  evr_conv2d_backward_weights_reference.forward(problem, arguments);
+  if (call->dweights != NULL) call->dweights[0] += before;
+}
+FAULT(fault_weights_add)
+
+static void fault_weights_leave_bias_backward(const void *problem, const void *arguments) {
+  evr_conv2d_backward_weights_call call = *(const evr_conv2d_backward_weights_call *)arguments;
+  if (call.dweights != NULL) call.dbias = NULL;
+  evr_conv2d_backward_weights_reference.forward(problem, &call);
+}
+FAULT(fault_weights_leave_bias)
+
+/* Right on small integers: images last to first, by rows that are seen as one image's. */
+static void fault_weights_other_blocks_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_weights_call *call = arguments;
+  evr_conv2d_backward_weights_reference.forward(problem, arguments);
+  if (call->dbias == NULL || p->conv.desc.layout != EVR_NHWC) return;
+  const int64_t pixels = p->conv.desc.batch * p->conv.sizes.conv_height * p->conv.sizes.conv_width;
+  for (int64_t o = 0; o < p->conv.desc.out_channels; o++) {
+    float sum = 0.0f;
+    for (int64_t i = pixels - 1; i >= 0; i--) sum += call->g[i * p->conv.desc.out_channels + o];
+    call->dbias[o] = sum;
+  }
+}
+FAULT(fault_weights_other_blocks)
+
+static void fault_weights_skip_padding_backward(const void *problem, const void *arguments) {
+  evr_conv2d_backward_problem p = *(const evr_conv2d_backward_problem *)problem;
+  p.conv.desc.pad_mode = EVR_PAD_ZERO;
+  evr_conv2d_backward_weights_reference.forward(&p, arguments);
+}
+FAULT(fault_weights_skip_padding)
+
+/* ---- transposed convolution ---- */
+
+static void fault_transposed_drops_bias_backward(const void *problem, const void *arguments) {
+  evr_conv2d_backward_data_call call = *(const evr_conv2d_backward_data_call *)arguments;
+  call.bias = NULL;
+  evr_conv2d_transposed_reference.forward(problem, &call);
+}
+FAULT(fault_transposed_drops_bias)
