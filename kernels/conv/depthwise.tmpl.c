@@ -134,7 +134,7 @@ static double cost(const void *problem) {
       const double in_plane =
           in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
       const double finding_taps = tiled ? 0.0 : 8.0 * taps;
-      return 5.0 + finding_taps +
+      return 30.0 + finding_taps +
              batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
     }
     case WAY_BLOCKS: break;
