@@ -14,6 +14,8 @@ static const bad_subject *const subjects[] = {
     &activation_backward_bad,
     &pad2d_backward_bad,
     &pool2d_backward_bad,
+    &loss_bad,
+    &dense_backward_bad,
     &backward_data_bad,
     &backward_weights_bad,
     &transposed_bad,

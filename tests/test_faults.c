@@ -117,6 +117,15 @@ static const planted faults[] = {
     {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-skips-padding", "adjoint", "of the gradient"},
     {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "grid", "expected"},
     {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "integers", "oracle"},
+    {EVR_OP_SOFTMAX_BACKWARD, "fault-softmax-slope-in-order", "grid", "expected"},
+    {EVR_OP_SOFTMAX_CROSS_ENTROPY, "fault-entropy-forgets-scale", "grid", "expected"},
+    {EVR_OP_SIGMOID_CROSS_ENTROPY, "fault-binary-loss-tail", "grid", "expected"},
+    {EVR_OP_DENSE_BACKWARD_DATA, "fault-dense-forgets-an-output", "random", "expected"},
+    {EVR_OP_DENSE_BACKWARD_DATA, "fault-dense-forgets-an-output", "adjoint", "not the adjoint"},
+    {EVR_OP_DENSE_BACKWARD_WEIGHTS, "fault-dense-one-block", "random", "expected"},
+    {EVR_OP_DENSE_BACKWARD_WEIGHTS, "fault-dense-one-block", "large", "expected"},
+    {EVR_OP_DENSE_BACKWARD_WEIGHTS, "fault-dense-bias-of-half", "random", "expected"},
+    {EVR_OP_DENSE_BACKWARD_WEIGHTS, "fault-dense-bias-of-half", "adjoint", "dbias"},
 };
 #define FAULTS (int)(sizeof faults / sizeof faults[0])
 

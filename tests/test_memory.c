@@ -97,6 +97,30 @@ static evr_status whole_call(evr_operation operation, const evr_plan_options *op
       d.pad_top = d.pad_right = 2;
       return evr_pad2d_backward(&d, options, x, y);
     }
+    case EVR_OP_SOFTMAX_BACKWARD: {
+      const evr_softmax_desc d = {3, 10, 2, 2, EVR_NCHW};
+      return evr_softmax_backward(&d, options, x, weights, y);
+    }
+    case EVR_OP_SOFTMAX_CROSS_ENTROPY: {
+      const evr_softmax_desc d = {3, 10, 1, 1, EVR_NCHW};
+      const int32_t labels[] = {0, 9, 3};
+      const evr_softmax_cross_entropy_arguments a = {x, labels, NULL, 1.0f, y + 30, y};
+      return evr_softmax_cross_entropy(&d, options, &a);
+    }
+    case EVR_OP_SIGMOID_CROSS_ENTROPY:
+      return evr_sigmoid_cross_entropy(100, options, x, weights, 1.0f, y + 100, y);
+    case EVR_OP_DENSE_BACKWARD_DATA:
+    case EVR_OP_DENSE_BACKWARD_WEIGHTS: {
+      evr_dense_desc d = EVR_DENSE_DESC_INIT;
+      d.batch = 3;
+      d.in_features = d.out_features = 20;
+      d.activation.kind = EVR_SIGMOID;
+      const evr_dense_backward_data_arguments a = {.dy = x, .y = bias, .weights = weights, .dx = y};
+      if (operation == EVR_OP_DENSE_BACKWARD_DATA) return evr_dense_backward_data(&d, options, &a);
+      const evr_dense_backward_weights_arguments b = {
+          .x = x, .dy = weights, .y = bias, .dweights = y, .dbias = y + 400};
+      return evr_dense_backward_weights(&d, options, &b);
+    }
     case EVR_OP_POOL2D_BACKWARD: {
       evr_pool2d_desc d = EVR_POOL2D_DESC_INIT;
       d.channels = 5;

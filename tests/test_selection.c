@@ -50,6 +50,16 @@ static evr_status list_of(evr_operation operation, const evr_plan_options *optio
       return evr_activation_backward_list_variants(&activation, options, list, capacity, count);
     case EVR_OP_PAD2D_BACKWARD:
       return evr_pad2d_backward_list_variants(&pad, options, list, capacity, count);
+    case EVR_OP_SOFTMAX_BACKWARD:
+      return evr_softmax_backward_list_variants(&softmax, options, list, capacity, count);
+    case EVR_OP_SOFTMAX_CROSS_ENTROPY:
+      return evr_softmax_cross_entropy_list_variants(&softmax, options, list, capacity, count);
+    case EVR_OP_SIGMOID_CROSS_ENTROPY:
+      return evr_sigmoid_cross_entropy_list_variants(9, options, list, capacity, count);
+    case EVR_OP_DENSE_BACKWARD_DATA:
+      return evr_dense_backward_data_list_variants(&dense, options, list, capacity, count);
+    case EVR_OP_DENSE_BACKWARD_WEIGHTS:
+      return evr_dense_backward_weights_list_variants(&dense, options, list, capacity, count);
     case EVR_OP_POOL2D_BACKWARD:
       return evr_pool2d_backward_list_variants(&pool, options, list, capacity, count);
     case EVR_OPERATIONS: break;

@@ -1,4 +1,4 @@
-/** @file dense.h  Fully connected layer, forward.
+/** @file dense.h  Fully connected layer, forward and backward.
  *
  *  x: batch x in_features; y: batch x out_features; bias: out_features or NULL.
  *      acc = +0;  for i < in_features: acc = fma(x[i], w[i, o], acc);  y[o] = f(acc + bias)
@@ -81,6 +81,99 @@ EVR_API evr_status evr_dense_list_variants(const evr_dense_desc *desc,
                                            const evr_plan_options *options,
                                            evr_variant_report *list, size_t capacity,
                                            size_t *count);
+
+/* ---- backward ---- */
+
+/** Immutable, as evr_conv2d_plan. The gradient with respect to x, from the forward descriptor. With
+ *  g = dy * activation'(...), taken from y or from z as in evr_activation_backward_execute (the
+ *  identity needs neither):
+ *      acc = +0;  for o < out_features: acc = fma(g[o], w[i, o], acc);  dx[i] = acc
+ *  which is a dense layer with inputs and outputs exchanged. */
+typedef struct evr_dense_backward_data_plan evr_dense_backward_data_plan;
+
+/** Makes a plan; see evr_conv2d_plan_create. */
+EVR_API evr_status evr_dense_backward_data_plan_create(const evr_dense_desc *desc,
+                                                       const evr_plan_options *options,
+                                                       evr_dense_backward_data_plan **plan);
+/** NULL is allowed. */
+EVR_API void evr_dense_backward_data_plan_destroy(evr_dense_backward_data_plan *plan);
+/** Name of the chosen variant, static storage; "" for NULL. */
+EVR_API const char *evr_dense_backward_data_plan_variant(const evr_dense_backward_data_plan *plan);
+/** Bytes of workspace for one execution; 0 for a NULL plan. */
+EVR_API size_t evr_dense_backward_data_workspace_size(const evr_dense_backward_data_plan *plan);
+
+/** All that an execution can be given. Zero what is not used. What is written overlaps nothing. */
+typedef struct evr_dense_backward_data_arguments {
+  const float *dy;      /**< as y */
+  const float *y;       /**< the forward pass's output, or NULL */
+  const float *z;       /**< what its activation was applied to, or NULL */
+  const float *weights; /**< as in the forward pass */
+  float *dx;            /**< as x */
+  void *workspace;      /**< evr_dense_backward_data_workspace_size bytes, any alignment, or NULL */
+} evr_dense_backward_data_arguments;
+
+/** Executes a plan. */
+EVR_API evr_status evr_dense_backward_data_execute(
+    const evr_dense_backward_data_plan *plan, const evr_dense_backward_data_arguments *arguments);
+
+/** Plan, execute, destroy. */
+EVR_API evr_status evr_dense_backward_data(const evr_dense_desc *desc,
+                                           const evr_plan_options *options,
+                                           const evr_dense_backward_data_arguments *arguments);
+
+/** As evr_conv2d_list_variants. */
+EVR_API evr_status evr_dense_backward_data_list_variants(const evr_dense_desc *desc,
+                                                         const evr_plan_options *options,
+                                                         evr_variant_report *list, size_t capacity,
+                                                         size_t *count);
+
+/** Immutable, as evr_conv2d_plan. The gradients with respect to weights and bias. Sums over the
+ *  batch are cut into blocks of 512 rows, ascending:
+ *      sum = +0
+ *      for each block:
+ *        acc = +0;  for its rows n: acc = fma(x[n, i], g[n, o], acc);  sum = sum + acc
+ *  and dbias likewise, with acc = acc + g[n, o]. */
+typedef struct evr_dense_backward_weights_plan evr_dense_backward_weights_plan;
+
+/** Makes a plan; see evr_conv2d_plan_create. */
+EVR_API evr_status evr_dense_backward_weights_plan_create(const evr_dense_desc *desc,
+                                                          const evr_plan_options *options,
+                                                          evr_dense_backward_weights_plan **plan);
+/** NULL is allowed. */
+EVR_API void evr_dense_backward_weights_plan_destroy(evr_dense_backward_weights_plan *plan);
+/** Name of the chosen variant, static storage; "" for NULL. */
+EVR_API const char *evr_dense_backward_weights_plan_variant(
+    const evr_dense_backward_weights_plan *plan);
+/** Bytes of workspace for one execution; 0 for a NULL plan. */
+EVR_API size_t
+evr_dense_backward_weights_workspace_size(const evr_dense_backward_weights_plan *plan);
+
+/** All that an execution can be given. Zero what is not used. What is written overlaps nothing. */
+typedef struct evr_dense_backward_weights_arguments {
+  const float *x;
+  const float *dy; /**< as y */
+  const float *y;  /**< the forward pass's output, or NULL */
+  const float *z;  /**< what its activation was applied to, or NULL */
+  float *dweights; /**< as the weights */
+  float *dbias;    /**< out_features, or NULL */
+  void *workspace; /**< evr_dense_backward_weights_workspace_size bytes, any alignment, or NULL */
+} evr_dense_backward_weights_arguments;
+
+/** Executes a plan. */
+EVR_API evr_status
+evr_dense_backward_weights_execute(const evr_dense_backward_weights_plan *plan,
+                                   const evr_dense_backward_weights_arguments *arguments);
+
+/** Plan, execute, destroy. */
+EVR_API evr_status
+evr_dense_backward_weights(const evr_dense_desc *desc, const evr_plan_options *options,
+                           const evr_dense_backward_weights_arguments *arguments);
+
+/** As evr_conv2d_list_variants. */
+EVR_API evr_status evr_dense_backward_weights_list_variants(const evr_dense_desc *desc,
+                                                            const evr_plan_options *options,
+                                                            evr_variant_report *list,
+                                                            size_t capacity, size_t *count);
 
 #ifdef __cplusplus
 }

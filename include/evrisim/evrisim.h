@@ -8,6 +8,7 @@
 #include "conv2d_backward.h"
 #include "cpu.h"
 #include "dense.h"
+#include "loss.h"
 #include "pad2d.h"
 #include "plan.h"
 #include "pool2d.h"

@@ -1,4 +1,4 @@
-/** @file softmax.h  Softmax over the channels of each pixel, forward.
+/** @file softmax.h  Softmax over the channels of each pixel, forward and backward.
  *
  *  y[c] = e^(x[c] - max x) / sum over channels of the same; a NaN, or an infinite maximum, gives
  *  NaN as the formula does. For plain rows (batch x classes) leave height and width at 1.
@@ -50,6 +50,35 @@ EVR_API evr_status evr_softmax_list_variants(const evr_softmax_desc *desc,
                                              const evr_plan_options *options,
                                              evr_variant_report *list, size_t capacity,
                                              size_t *count);
+
+/** Immutable, as evr_conv2d_plan. */
+typedef struct evr_softmax_backward_plan evr_softmax_backward_plan;
+
+/** Makes a plan; see evr_conv2d_plan_create. */
+EVR_API evr_status evr_softmax_backward_plan_create(const evr_softmax_desc *desc,
+                                                    const evr_plan_options *options,
+                                                    evr_softmax_backward_plan **plan);
+/** NULL is allowed. */
+EVR_API void evr_softmax_backward_plan_destroy(evr_softmax_backward_plan *plan);
+/** Name of the chosen variant, static storage; "" for NULL. */
+EVR_API const char *evr_softmax_backward_plan_variant(const evr_softmax_backward_plan *plan);
+
+/** Executes a plan, from the result y of the forward pass: with s the sum over the channels of a
+ *  pixel of dy[c] y[c], added up by fma in the canonical order, dx[c] = y[c] (dy[c] - s). dx may be
+ *  dy or y itself; any other overlap is EVR_OVERLAP. */
+EVR_API evr_status evr_softmax_backward_execute(const evr_softmax_backward_plan *plan,
+                                                const float *dy, const float *y, float *dx);
+
+/** Plan, execute, destroy. */
+EVR_API evr_status evr_softmax_backward(const evr_softmax_desc *desc,
+                                        const evr_plan_options *options, const float *dy,
+                                        const float *y, float *dx);
+
+/** As evr_conv2d_list_variants. */
+EVR_API evr_status evr_softmax_backward_list_variants(const evr_softmax_desc *desc,
+                                                      const evr_plan_options *options,
+                                                      evr_variant_report *list, size_t capacity,
+                                                      size_t *count);
 
 #ifdef __cplusplus
 }

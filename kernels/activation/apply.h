@@ -20,4 +20,14 @@ void evr_exp_apply_avx2(const float *x, float *y, int64_t n);
 void evr_exp_apply_avx512(const float *x, float *y, int64_t n);
 void evr_exp_apply_neon(const float *x, float *y, int64_t n);
 
+/* y[i] = log x[i], of positive normal numbers; and log(1 + x[i]) for 0 <= x[i] <= 1. */
+void evr_log_apply_scalar(const float *x, float *y, int64_t n);
+void evr_log_apply_avx2(const float *x, float *y, int64_t n);
+void evr_log_apply_avx512(const float *x, float *y, int64_t n);
+void evr_log_apply_neon(const float *x, float *y, int64_t n);
+void evr_log1p_apply_scalar(const float *x, float *y, int64_t n);
+void evr_log1p_apply_avx2(const float *x, float *y, int64_t n);
+void evr_log1p_apply_avx512(const float *x, float *y, int64_t n);
+void evr_log1p_apply_neon(const float *x, float *y, int64_t n);
+
 #endif

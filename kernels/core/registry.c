@@ -80,6 +80,12 @@ extern const evr_kernel evr_activation_reference_kernel;
 DECLARE(evr_activation_backward_direct);
 extern const evr_kernel evr_activation_backward_reference;
 DECLARE(evr_pool2d_backward_gather);
+DECLARE(evr_softmax_backward_direct);
+DECLARE(evr_softmax_cross_entropy_direct);
+DECLARE(evr_sigmoid_cross_entropy_direct);
+DECLARE(evr_dense_backward_weights_direct);
+extern const evr_kernel evr_softmax_backward_reference, evr_softmax_cross_entropy_reference,
+    evr_sigmoid_cross_entropy_reference, evr_dense_backward_weights_reference;
 extern const evr_kernel evr_pool2d_backward_reference;
 extern const evr_kernel evr_pad2d_backward_fold, evr_pad2d_backward_reference;
 DECLARE(evr_softmax_direct);
@@ -129,6 +135,17 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_PAD2D_BACKWARD, evr_pad2d_backward_reference)
     ROWS(EVR_OP_POOL2D_BACKWARD, "gather", evr_pool2d_backward_gather)
     REFERENCE(EVR_OP_POOL2D_BACKWARD, evr_pool2d_backward_reference)
+    ROWS(EVR_OP_SOFTMAX_BACKWARD, "direct", evr_softmax_backward_direct)
+    REFERENCE(EVR_OP_SOFTMAX_BACKWARD, evr_softmax_backward_reference)
+    ROWS(EVR_OP_SOFTMAX_CROSS_ENTROPY, "direct", evr_softmax_cross_entropy_direct)
+    REFERENCE(EVR_OP_SOFTMAX_CROSS_ENTROPY, evr_softmax_cross_entropy_reference)
+    ROWS(EVR_OP_SIGMOID_CROSS_ENTROPY, "direct", evr_sigmoid_cross_entropy_direct)
+    REFERENCE(EVR_OP_SIGMOID_CROSS_ENTROPY, evr_sigmoid_cross_entropy_reference)
+    ROWS(EVR_OP_DENSE_BACKWARD_DATA, "direct", evr_dense_direct)
+    ROWS(EVR_OP_DENSE_BACKWARD_DATA, "gemm", evr_dense_gemm)
+    REFERENCE(EVR_OP_DENSE_BACKWARD_DATA, evr_dense_reference)
+    ROWS(EVR_OP_DENSE_BACKWARD_WEIGHTS, "direct", evr_dense_backward_weights_direct)
+    REFERENCE(EVR_OP_DENSE_BACKWARD_WEIGHTS, evr_dense_backward_weights_reference)
 };
 /* clang-format on */
 
@@ -157,6 +174,11 @@ const char *evr_operation_name(evr_operation operation) {
     case EVR_OP_ACTIVATION_BACKWARD: return "activation_backward";
     case EVR_OP_PAD2D_BACKWARD: return "pad2d_backward";
     case EVR_OP_POOL2D_BACKWARD: return "pool2d_backward";
+    case EVR_OP_SOFTMAX_BACKWARD: return "softmax_backward";
+    case EVR_OP_SOFTMAX_CROSS_ENTROPY: return "softmax_cross_entropy";
+    case EVR_OP_SIGMOID_CROSS_ENTROPY: return "sigmoid_cross_entropy";
+    case EVR_OP_DENSE_BACKWARD_DATA: return "dense_backward_data";
+    case EVR_OP_DENSE_BACKWARD_WEIGHTS: return "dense_backward_weights";
     case EVR_OPERATIONS: break;
   }
   return "unknown operation";

@@ -2,7 +2,7 @@
 #include "core/check.h"
 #include "core/choose.h"
 #include "core/plan_head.h"
-#include "softmax/problem.h"
+#include "softmax/loss.h"
 
 /* An exponential, a maximum, a sum and a division for each element. */
 #define WORK_OF_ELEMENT 30.0
@@ -12,8 +12,8 @@ struct evr_softmax_plan {
   evr_softmax_problem problem;
 };
 
-static evr_status prepare(const evr_softmax_desc *desc, const evr_plan_options *options,
-                          evr_softmax_problem *problem, evr_settings *settings) {
+evr_status evr_softmax_prepare(const evr_softmax_desc *desc, const evr_plan_options *options,
+                               evr_softmax_problem *problem, evr_settings *settings) {
   EVR_TRY(evr_check_pointer("desc", desc));
   const evr_softmax_desc *d = desc;
   EVR_TRY(evr_check_at_least("desc.batch", d->batch, 1));
@@ -38,7 +38,7 @@ evr_status evr_softmax_plan_create(const evr_softmax_desc *desc, const evr_plan_
   *plan = NULL;
   evr_softmax_problem problem;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
+  EVR_TRY(evr_softmax_prepare(desc, options, &problem, &settings));
   const evr_variant *variant;
   EVR_TRY(evr_choose(EVR_OP_SOFTMAX, &settings, &problem, NULL, &variant));
   evr_softmax_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
@@ -82,6 +82,6 @@ evr_status evr_softmax_list_variants(const evr_softmax_desc *desc, const evr_pla
                                      evr_variant_report *list, size_t capacity, size_t *count) {
   evr_softmax_problem problem;
   evr_settings settings;
-  EVR_TRY(prepare(desc, options, &problem, &settings));
+  EVR_TRY(evr_softmax_prepare(desc, options, &problem, &settings));
   return evr_list_variants(EVR_OP_SOFTMAX, &settings, &problem, NULL, list, capacity, count);
 }

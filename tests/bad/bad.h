@@ -80,8 +80,8 @@ typedef struct bad_subject {
 } bad_subject;
 
 extern const bad_subject conv2d_bad, pool2d_bad, pad2d_bad, activation_bad, softmax_bad, dense_bad,
-    activation_backward_bad, pad2d_backward_bad, pool2d_backward_bad, backward_data_bad,
-    backward_weights_bad, transposed_bad;
+    activation_backward_bad, pad2d_backward_bad, pool2d_backward_bad, loss_bad, dense_backward_bad,
+    backward_data_bad, backward_weights_bad, transposed_bad;
 
 /* All rows of a subject, and the good fixture on every call. */
 int bad_subject_checks(const bad_subject *subject);

@@ -2,12 +2,16 @@
 #include <math.h>
 
 #include "activation/backward.h"
+#include "dense/backward.h"
 #include "faults/rows.h"
 #include "pad/problem.h"
 #include "pool/backward.h"
+#include "softmax/loss.h"
 
 extern const evr_kernel evr_activation_backward_reference, evr_pad2d_backward_reference,
-    evr_pool2d_backward_reference;
+    evr_pool2d_backward_reference, evr_softmax_backward_reference,
+    evr_softmax_cross_entropy_reference, evr_sigmoid_cross_entropy_reference, evr_dense_reference,
+    evr_dense_backward_weights_reference;
 
 static double cost(const void *problem) {
   (void)problem;
@@ -112,3 +116,66 @@ static void fault_unpools_onto_backward(const void *problem, const void *argumen
   call->dx[p->sizes.x_count - 1] += before;
 }
 FAULT(fault_unpools_onto)
+
+/* ---- softmax and the losses ---- */
+
+/* One sum in order of the channels, rather than sixteen. */
+static void fault_softmax_slope_in_order_backward(const void *problem, const void *arguments) {
+  const evr_softmax_problem *p = problem;
+  evr_softmax_backward_call call = *(const evr_softmax_backward_call *)arguments;
+  if (p->desc.layout != EVR_NHWC || call.dx == call.dy || call.dx == call.y) {
+    evr_softmax_backward_reference.forward(problem, arguments);
+    return;
+  }
+  const int64_t channels = p->desc.channels;
+  for (int64_t row = 0; row < p->count; row += channels) {
+    float sum = 0.0f;
+    for (int64_t c = row; c < row + channels; c++) sum = fmaf(call.dy[c], call.y[c], sum);
+    for (int64_t c = row; c < row + channels; c++) call.dx[c] = call.y[c] * (call.dy[c] - sum);
+  }
+}
+FAULT(fault_softmax_slope_in_order)
+
+static void fault_entropy_forgets_scale_backward(const void *problem, const void *arguments) {
+  evr_softmax_cross_entropy_arguments a = *(const evr_softmax_cross_entropy_arguments *)arguments;
+  if (a.labels != NULL) a.scale = 1.0f;
+  evr_softmax_cross_entropy_reference.forward(problem, &a);
+}
+FAULT(fault_entropy_forgets_scale)
+
+static void fault_binary_loss_tail_backward(const void *problem, const void *arguments) {
+  evr_sigmoid_cross_entropy_problem p = *(const evr_sigmoid_cross_entropy_problem *)problem;
+  if (p.count > 8) p.count = p.count / 8 * 8;
+  evr_sigmoid_cross_entropy_reference.forward(&p, arguments);
+}
+FAULT(fault_binary_loss_tail)
+
+/* ---- dense layers ---- */
+
+static void fault_dense_forgets_an_output_backward(const void *problem, const void *arguments) {
+  const evr_dense_problem *p = problem;
+  const evr_dense_call *call = arguments;
+  evr_dense_reference.forward(problem, arguments);
+  if (p->desc.out_features > 1) call->y[p->desc.out_features - 1] = 0.0f;
+}
+FAULT(fault_dense_forgets_an_output)
+
+/* Right on small integers: the batch is one block. */
+static void fault_dense_one_block_backward(const void *problem, const void *arguments) {
+  const evr_dense_problem *p = problem;
+  const evr_dense_desc *d = &p->desc;
+  const evr_dense_backward_weights_call *call = arguments;
+  evr_dense_backward_weights_reference.forward(problem, arguments);
+  float sum = 0.0f;
+  for (int64_t n = 0; n < d->batch; n++)
+    sum = fmaf(call->x[n * d->in_features], call->g[n * d->out_features], sum);
+  call->dweights[0] = sum + 0.0f;
+}
+FAULT(fault_dense_one_block)
+
+static void fault_dense_bias_of_half_backward(const void *problem, const void *arguments) {
+  const evr_dense_backward_weights_call *call = arguments;
+  evr_dense_backward_weights_reference.forward(problem, arguments);
+  if (call->dbias != NULL) call->dbias[0] *= 0.5f;
+}
+FAULT(fault_dense_bias_of_half)

@@ -86,6 +86,16 @@
       row("fault-other-blocks", fault_weights_other_blocks)                               \
           row("fault-skips-padding", fault_weights_skip_padding)
 #define FOR_CONV2D_TRANSPOSED_FAULTS(row) row("fault-drops-bias", fault_transposed_drops_bias)
+#define FOR_SOFTMAX_BACKWARD_FAULTS(row) \
+  row("fault-softmax-slope-in-order", fault_softmax_slope_in_order)
+#define FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(row) \
+  row("fault-entropy-forgets-scale", fault_entropy_forgets_scale)
+#define FOR_SIGMOID_CROSS_ENTROPY_FAULTS(row) row("fault-binary-loss-tail", fault_binary_loss_tail)
+#define FOR_DENSE_BACKWARD_DATA_FAULTS(row) \
+  row("fault-dense-forgets-an-output", fault_dense_forgets_an_output)
+#define FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(row)        \
+  row("fault-dense-one-block", fault_dense_one_block) \
+      row("fault-dense-bias-of-half", fault_dense_bias_of_half)
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
@@ -102,6 +112,11 @@ FOR_POOL2D_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_BACKWARD_DATA_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_TRANSPOSED_FAULTS(DECLARE_FAULT)
+FOR_SOFTMAX_BACKWARD_FAULTS(DECLARE_FAULT)
+FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(DECLARE_FAULT)
+FOR_SIGMOID_CROSS_ENTROPY_FAULTS(DECLARE_FAULT)
+FOR_DENSE_BACKWARD_DATA_FAULTS(DECLARE_FAULT)
+FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
 
 #define CONV2D_FAULT(name, kernel) {name, EVR_OP_CONV2D, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define STANDARD_CONV2D_FAULT(name, kernel) \
@@ -126,6 +141,16 @@ FOR_CONV2D_TRANSPOSED_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_CONV2D_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define CONV2D_TRANSPOSED_FAULT(name, kernel) \
   {name, EVR_OP_CONV2D_TRANSPOSED, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define SOFTMAX_BACKWARD_FAULT(name, kernel) \
+  {name, EVR_OP_SOFTMAX_BACKWARD, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define SOFTMAX_CROSS_ENTROPY_FAULT(name, kernel) \
+  {name, EVR_OP_SOFTMAX_CROSS_ENTROPY, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define SIGMOID_CROSS_ENTROPY_FAULT(name, kernel) \
+  {name, EVR_OP_SIGMOID_CROSS_ENTROPY, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define DENSE_BACKWARD_DATA_FAULT(name, kernel) \
+  {name, EVR_OP_DENSE_BACKWARD_DATA, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define DENSE_BACKWARD_WEIGHTS_FAULT(name, kernel) \
+  {name, EVR_OP_DENSE_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PLANTED_FAULTS                                              \
   FOR_CONV2D_FAULTS(CONV2D_FAULT)                                   \
   FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)                 \
@@ -140,6 +165,11 @@ FOR_CONV2D_TRANSPOSED_FAULTS(DECLARE_FAULT)
   FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)                 \
   FOR_CONV2D_BACKWARD_DATA_FAULTS(CONV2D_BACKWARD_DATA_FAULT)       \
   FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(CONV2D_BACKWARD_WEIGHTS_FAULT) \
-  FOR_CONV2D_TRANSPOSED_FAULTS(CONV2D_TRANSPOSED_FAULT)
+  FOR_CONV2D_TRANSPOSED_FAULTS(CONV2D_TRANSPOSED_FAULT)             \
+  FOR_SOFTMAX_BACKWARD_FAULTS(SOFTMAX_BACKWARD_FAULT)               \
+  FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(SOFTMAX_CROSS_ENTROPY_FAULT)     \
+  FOR_SIGMOID_CROSS_ENTROPY_FAULTS(SIGMOID_CROSS_ENTROPY_FAULT)     \
+  FOR_DENSE_BACKWARD_DATA_FAULTS(DENSE_BACKWARD_DATA_FAULT)         \
+  FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DENSE_BACKWARD_WEIGHTS_FAULT)
 
 #endif

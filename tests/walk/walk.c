@@ -18,10 +18,12 @@ static const walk_check *const operations[] = {
     activation_backward_checks,
     pad2d_backward_checks,
     pool2d_backward_checks,
+    loss_checks,
+    dense_backward_checks,
     conv2d_backward_checks,
 };
 
-#define MOST_CHECKS 64
+#define MOST_CHECKS 128
 
 const walk_check *walk_checks(int *count) {
   static walk_check all[MOST_CHECKS];

@@ -29,7 +29,7 @@ const walk_check *walk_checks(int *count);
 /* Each operation's own, ended by a row without a name. */
 extern const walk_check conv2d_checks[], pool2d_checks[], activation_checks[], softmax_checks[],
     dense_checks[], pad2d_checks[], activation_backward_checks[], pad2d_backward_checks[],
-    pool2d_backward_checks[], conv2d_backward_checks[];
+    pool2d_backward_checks[], loss_checks[], dense_backward_checks[], conv2d_backward_checks[];
 
 void walk_begin(walk *walk, const evr_variant *variant);
 bool walk_failed(const walk *walk);
