@@ -132,12 +132,14 @@ evr_status evr_conv2d_backward_data_execute(const evr_conv2d_backward_data_plan 
   EVR_TRY(check_call(p, a));
   void *own, *workspace;
   EVR_TRY(evr_backward_take_workspace(p, a->workspace, &own, &workspace));
-  char *padded = (char *)workspace + p->scratch_bytes + p->gradient_bytes;
+  float *dx = a->dx;
+  if (p->fold != NULL)
+    dx = (float *)(void *)((char *)workspace + p->scratch_bytes + p->gradient_bytes);
   const evr_backward_given given = {a->dy, a->y, a->z};
   const evr_conv2d_backward_data_call call = {
       .g = evr_backward_gradient(p, &given, workspace, a->dresidual),
       .weights = a->weights,
-      .dx = p->fold != NULL ? (float *)(void *)padded : a->dx,
+      .dx = dx,
       .workspace = workspace};
   p->head.variant->kernel->forward(&p->problem, &call);
   if (p->fold != NULL) {
