@@ -4,10 +4,12 @@
     bench/performance.py [--program build/bench/evrisim-bench] [--reports build/performance] [--only NAME]
 
 A report that is there already is kept, so that a run that was cut off can go on: remove the folder
-of reports to measure anew. About half an hour on two idle cores; leave the machine alone meanwhile.
+of reports to measure anew. About half an hour on two idle cores; leave the machine alone meanwhile,
+or, as root, put "chrt -f 50" in front, so that other programs have to wait.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -127,6 +129,8 @@ def page(reports):
     peers = ", ".join(f"{p['name']} {p['version']}" for p in any_report["peers"])
     peaks = ", ".join(f"{p['isa']} {p['gflops']:.0f}" for p in machine["fma_peak"]
                       if p["threads"] == 1 and p["isa"] != "scalar")
+    # The reports do not say, so a page is to be written as they were measured.
+    priority = (", at real-time priority" if os.sched_getscheduler(0) == os.SCHED_FIFO else "")
     parts = [f"""# Performance
 
 Written by `bench/performance.py`, which runs `evrisim-bench {" ".join(COMMON)}` for each
@@ -137,7 +141,7 @@ used. Do not edit: run it again.
 FMA peak of one thread in GFLOP/s: {peaks}. Peers: {peers}. {any_report["date"][:10]}.
 
 Every ratio is the other's time divided by ours: above 1 evrisim is faster. Times are the quickest of
-seven interleaved rounds. Layers whose zero padding is left out can exceed the peak.
+seven interleaved rounds{priority}. Layers whose zero padding is left out can exceed the peak.
 
 ## Geometric means
 
