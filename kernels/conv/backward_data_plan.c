@@ -131,7 +131,8 @@ evr_status evr_conv2d_backward_data_execute(const evr_conv2d_backward_data_plan 
   const evr_conv2d_backward_data_arguments *a = arguments;
   EVR_TRY(check_call(p, a));
   void *own, *workspace;
-  EVR_TRY(evr_backward_take_workspace(p, a->workspace, &own, &workspace));
+  EVR_TRY(evr_take_workspace(&p->head.allocator, evr_backward_workspace_size(p), a->workspace, &own,
+                             &workspace));
   float *dx = a->dx;
   if (p->fold != NULL)
     dx = (float *)(void *)((char *)workspace + p->scratch_bytes + p->gradient_bytes);

@@ -112,22 +112,7 @@ int evr_backward_plan_threads(const evr_backward_plan *plan) {
 
 size_t evr_backward_workspace_size(const evr_backward_plan *plan) {
   if (plan == NULL) return 0;
-  const size_t bytes = plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes;
-  return bytes > 0 ? bytes + EVR_ALIGNMENT - 1 : 0;
-}
-
-evr_status evr_backward_take_workspace(const evr_backward_plan *plan, void *given, void **own,
-                                       void **workspace) {
-  const size_t bytes = evr_backward_workspace_size(plan);
-  *own = *workspace = NULL;
-  if (bytes == 0) return EVR_OK;
-  if (given == NULL) {
-    *own = evr_allocate(&plan->head.allocator, bytes);
-    if (*own == NULL)
-      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
-  }
-  *workspace = evr_align(given != NULL ? given : *own);
-  return EVR_OK;
+  return evr_with_slack(plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes);
 }
 
 /* The forward pass's line, and what of the descriptor that lacks. */

@@ -54,11 +54,6 @@ const float *evr_backward_gradient(const evr_backward_plan *plan, const evr_back
 int evr_backward_plan_threads(const evr_backward_plan *plan);
 size_t evr_backward_workspace_size(const evr_backward_plan *plan);
 
-/* The workspace that is given, or one of the library's own, which *own is set to; aligned.
- * evr_release frees *own. */
-evr_status evr_backward_take_workspace(const evr_backward_plan *plan, void *given, void **own,
-                                       void **workspace);
-
 /* One line about a problem for a measured choice. */
 void evr_backward_describe(const void *problem, char *text, size_t size);
 

@@ -94,7 +94,8 @@ evr_status evr_conv2d_backward_weights_execute(
   const evr_conv2d_backward_weights_arguments *a = arguments;
   EVR_TRY(check_call(p, a));
   void *own, *workspace;
-  EVR_TRY(evr_backward_take_workspace(p, a->workspace, &own, &workspace));
+  EVR_TRY(evr_take_workspace(&p->head.allocator, evr_backward_workspace_size(p), a->workspace, &own,
+                             &workspace));
   const evr_backward_given given = {a->dy, a->y, a->z};
   const evr_conv2d_backward_weights_call call = {
       .x = a->x,

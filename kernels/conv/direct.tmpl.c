@@ -131,7 +131,7 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   blocking b;
   b.vectors = evr_ceil_div(p->group_out, EVR_LANES);
   b.blocks =
-      evr_ceil_div(b.vectors, p->depth < WIDE_BELOW ? EVR_TILE_VECTORS_SHALLOW : EVR_TILE_VECTORS);
+      evr_ceil_div(b.vectors, p->depth < WIDE_BELOW ? EVR_TILE_MOST_VECTORS : EVR_TILE_VECTORS);
   evr_band_shape_init(&b.shape, p, product_time, &b);
   b.cut = panel_cut(b.shape.runs, b.shape.run_length);
   const int64_t threads = p->common.parallel.threads;

@@ -19,14 +19,12 @@
 #if EVR_LANES == 16 || EVR_LANES == 4 /* 32 registers */
 #define EVR_TILE_VECTORS 4
 #define EVR_TILE_PIXELS(n) ((n) == 4 ? 6 : 8)
-#define EVR_TILE_VECTORS_SHALLOW 4
 #else /* 16 registers; the scalar build takes the same shape */
 #define EVR_TILE_VECTORS 2
 #define EVR_TILE_PIXELS(n) ((n) >= 3 ? 3 : (n) == 2 ? 6 : 8)
-/* Sums of few terms write more than they compute, and wider tiles write whole lines of a pixel side
- * by side. Deeper ones would read their weights too fast for L2. */
-#define EVR_TILE_VECTORS_SHALLOW 4
 #endif
+/* For sums of few terms, which write more than they compute: tiles as wide write whole lines of a
+ * pixel side by side. With 16 registers deeper sums would read their weights too fast for L2. */
 #define EVR_TILE_MOST_VECTORS 4
 
 /* What one call of a tile needs. */

@@ -154,16 +154,13 @@ int evr_conv2d_plan_threads(const evr_conv2d_plan *plan) {
   return plan != NULL ? plan->trio.conv.common.parallel.threads : 0;
 }
 
-/* Bytes with slack to align within them; nothing needs no slack. */
-static size_t with_slack(size_t bytes) { return bytes > 0 ? bytes + EVR_ALIGNMENT - 1 : 0; }
-
 size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed) {
   if (plan == NULL) return 0;
-  return with_slack(plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
+  return evr_with_slack(plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
 }
 
 size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan) {
-  return plan != NULL ? with_slack(plan->packed_bytes) : 0;
+  return plan != NULL ? evr_with_slack(plan->packed_bytes) : 0;
 }
 
 evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, void *packed) {
@@ -220,14 +217,9 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
   const evr_conv2d_arguments *a = arguments;
   const bool packed = a->packed != NULL && plan->packed_bytes > 0;
   const size_t bytes = evr_conv2d_workspace_size(plan, packed);
-  void *own = NULL;
-  if (a->workspace == NULL && bytes > 0) {
-    own = evr_allocate(&plan->head.allocator, bytes);
-    if (own == NULL)
-      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
-  }
   /* Packed weights, scratch: those of the two that there are. */
-  char *workspace = bytes > 0 ? evr_align(own != NULL ? own : a->workspace) : NULL;
+  void *own, *workspace;
+  EVR_TRY(evr_take_workspace(&plan->head.allocator, bytes, a->workspace, &own, &workspace));
   evr_conv2d_call call = {
       .x = a->x, .weights = a->weights, .bias = a->bias, .residual = a->residual, .y = a->y};
   const evr_kernel *kernel = plan->head.variant->kernel;
@@ -236,7 +228,7 @@ evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_argu
   } else if (plan->packed_bytes > 0) {
     kernel->pack(&plan->trio.conv, a->weights, workspace);
     call.packed = workspace;
-    workspace += plan->packed_bytes;
+    workspace = (char *)workspace + plan->packed_bytes;
   }
   call.workspace = workspace;
   if (plan->on_stack)

@@ -193,7 +193,8 @@ evr_status evr_conv2d_transposed_forward(const evr_conv2d_transposed_plan *plan,
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   void *own, *scratch;
-  EVR_TRY(evr_backward_take_workspace(p, workspace, &own, &scratch));
+  EVR_TRY(evr_take_workspace(&p->head.allocator, evr_backward_workspace_size(p), workspace, &own,
+                             &scratch));
   const evr_conv2d_backward_data_call call = {
       .g = x, .weights = weights, .bias = bias, .dx = y, .workspace = scratch};
   p->head.variant->kernel->forward(&p->problem, &call);

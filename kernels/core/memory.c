@@ -30,3 +30,16 @@ void evr_release(const evr_allocator *allocator, void *memory) {
   else
     free(memory);
 }
+
+evr_status evr_take_workspace(const evr_allocator *allocator, size_t bytes, void *given, void **own,
+                              void **workspace) {
+  *own = *workspace = NULL;
+  if (bytes == 0) return EVR_OK;
+  if (given == NULL) {
+    *own = given = evr_allocate(allocator, bytes);
+    if (given == NULL)
+      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
+  }
+  *workspace = evr_align(given);
+  return EVR_OK;
+}

@@ -2,6 +2,7 @@
 #ifndef EVR_CORE_MEMORY_H
 #define EVR_CORE_MEMORY_H
 
+#include "core/checked.h"
 #include "evrisim/plan.h"
 
 /* All buffers that kernels lay out start at a multiple of this. */
@@ -14,11 +15,21 @@ evr_status evr_check_allocator(const evr_allocator *allocator);
 void *evr_allocate(const evr_allocator *allocator, size_t size);
 void evr_release(const evr_allocator *allocator, void *memory); /* NULL is allowed */
 
-/* First aligned address at or after memory. Workspaces come with any alignment, so their queried
- * size has EVR_ALIGNMENT - 1 bytes to spare. */
+/* First aligned address at or after memory. */
 static inline void *evr_align(void *memory) {
   return (void *)(((uintptr_t)memory + EVR_ALIGNMENT - 1) & ~(uintptr_t)(EVR_ALIGNMENT - 1));
 }
+
+/* Workspaces and packed weights come with any alignment, so their queried sizes have room to align
+ * them. 0 stays 0; saturating. */
+static inline size_t evr_with_slack(size_t bytes) {
+  return bytes > 0 ? evr_size_sum(bytes, EVR_ALIGNMENT - 1) : 0;
+}
+
+/* Finds *workspace, aligned, for an execution that was given one of so many bytes (evr_with_slack),
+ * or NULL: then one is allocated, and is *own, to be released. NULL where bytes is 0. */
+evr_status evr_take_workspace(const evr_allocator *allocator, size_t bytes, void *given, void **own,
+                              void **workspace);
 
 /* Whether two buffers (sizes in bytes) share a byte. NULL shares nothing. */
 static inline bool evr_overlap(const void *a, size_t a_size, const void *b, size_t b_size) {

@@ -36,21 +36,6 @@ static const float *run_slope(const slope_step *step, const float *dy, evr_saved
   return memory;
 }
 
-/* The caller's workspace, aligned, or one that the library takes: own. */
-static evr_status take_workspace(const evr_allocator *allocator, size_t bytes, void *given,
-                                 void **own, char **memory) {
-  *own = NULL;
-  *memory = NULL;
-  if (bytes == 0) return EVR_OK;
-  if (given == NULL) {
-    *own = given = evr_allocate(allocator, bytes);
-    if (given == NULL)
-      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
-  }
-  *memory = evr_align(given);
-  return EVR_OK;
-}
-
 static evr_status prepare(const evr_dense_desc *desc, const evr_plan_options *options,
                           evr_dense_problem *problem, evr_settings *settings) {
   EVR_TRY(evr_dense_problem_init(problem, desc));
@@ -115,8 +100,7 @@ const char *evr_dense_backward_data_plan_variant(const evr_dense_backward_data_p
 
 size_t evr_dense_backward_data_workspace_size(const evr_dense_backward_data_plan *plan) {
   if (plan == NULL) return 0;
-  const size_t bytes = evr_size_sum(plan->slope.bytes, plan->packed_bytes);
-  return bytes > 0 ? evr_size_sum(bytes, EVR_ALIGNMENT - 1) : 0;
+  return evr_with_slack(evr_size_sum(plan->slope.bytes, plan->packed_bytes));
 }
 
 evr_status evr_dense_backward_data_list_variants(const evr_dense_desc *desc,
@@ -153,14 +137,13 @@ evr_status evr_dense_backward_data_execute(const evr_dense_backward_data_plan *p
       {"arguments.workspace", a->workspace, workspace_bytes, true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
-  void *own;
-  char *memory;
-  EVR_TRY(take_workspace(&plan->head.allocator, workspace_bytes, a->workspace, &own, &memory));
+  void *own, *memory;
+  EVR_TRY(evr_take_workspace(&plan->head.allocator, workspace_bytes, a->workspace, &own, &memory));
   const evr_kernel *kernel = plan->head.variant->kernel;
   evr_dense_call call = {.weights = a->weights, .y = a->dx};
   call.x = run_slope(&plan->slope, a->dy, saved, memory);
   if (plan->packed_bytes > 0) {
-    void *packed = memory + plan->slope.bytes;
+    void *packed = (char *)memory + plan->slope.bytes;
     kernel->pack(p, a->weights, packed);
     call.packed = packed;
   }
@@ -215,9 +198,7 @@ const char *evr_dense_backward_weights_plan_variant(const evr_dense_backward_wei
 }
 
 size_t evr_dense_backward_weights_workspace_size(const evr_dense_backward_weights_plan *plan) {
-  if (plan == NULL) return 0;
-  const size_t bytes = plan->slope.bytes;
-  return bytes > 0 ? evr_size_sum(bytes, EVR_ALIGNMENT - 1) : 0;
+  return plan != NULL ? evr_with_slack(plan->slope.bytes) : 0;
 }
 
 evr_status evr_dense_backward_weights_list_variants(const evr_dense_desc *desc,
@@ -255,9 +236,8 @@ evr_status evr_dense_backward_weights_execute(
       {"arguments.workspace", a->workspace, workspace_bytes, true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
-  void *own;
-  char *memory;
-  EVR_TRY(take_workspace(&plan->head.allocator, workspace_bytes, a->workspace, &own, &memory));
+  void *own, *memory;
+  EVR_TRY(evr_take_workspace(&plan->head.allocator, workspace_bytes, a->workspace, &own, &memory));
   const float *g = run_slope(&plan->slope, a->dy, saved, memory);
   const evr_dense_backward_weights_call call = {a->x, g, a->dweights, a->dbias};
   plan->head.variant->kernel->forward(p, &call);

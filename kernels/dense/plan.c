@@ -46,7 +46,7 @@ void evr_dense_plan_destroy(evr_dense_plan *plan) { evr_plan_free(plan); }
 const char *evr_dense_plan_variant(const evr_dense_plan *plan) { return evr_plan_variant(plan); }
 
 size_t evr_dense_packed_size(const evr_dense_plan *plan) {
-  return plan != NULL && plan->packed_bytes > 0 ? plan->packed_bytes + EVR_ALIGNMENT - 1 : 0;
+  return plan != NULL ? evr_with_slack(plan->packed_bytes) : 0;
 }
 
 size_t evr_dense_workspace_size(const evr_dense_plan *plan, bool packed) {
@@ -93,19 +93,14 @@ evr_status evr_dense_execute(const evr_dense_plan *plan, const evr_dense_argumen
   const bool packed = a->packed != NULL && plan->packed_bytes > 0;
   EVR_TRY(check_call(plan, a, packed));
   const size_t bytes = evr_dense_workspace_size(plan, packed);
-  void *own = NULL;
-  if (a->workspace == NULL && bytes > 0) {
-    own = evr_allocate(&plan->head.allocator, bytes);
-    if (own == NULL)
-      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
-  }
+  void *own, *workspace;
+  EVR_TRY(evr_take_workspace(&plan->head.allocator, bytes, a->workspace, &own, &workspace));
   evr_dense_call call = {.x = a->x, .weights = a->weights, .bias = a->bias, .y = a->y};
   if (packed) {
     call.packed = evr_align((void *)(uintptr_t)a->packed);
   } else if (plan->packed_bytes > 0 && !plan->head.variant->kernel->reads_plain) {
-    void *here = evr_align(own != NULL ? own : a->workspace);
-    plan->head.variant->kernel->pack(&plan->problem, a->weights, here);
-    call.packed = here;
+    plan->head.variant->kernel->pack(&plan->problem, a->weights, workspace);
+    call.packed = workspace;
   }
   plan->head.variant->kernel->forward(&plan->problem, &call);
   evr_release(&plan->head.allocator, own);

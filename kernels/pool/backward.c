@@ -47,7 +47,7 @@ const char *evr_pool2d_backward_plan_variant(const evr_pool2d_backward_plan *pla
 }
 
 size_t evr_pool2d_backward_workspace_size(const evr_pool2d_backward_plan *plan) {
-  return plan != NULL && plan->workspace_bytes > 0 ? plan->workspace_bytes + EVR_ALIGNMENT - 1 : 0;
+  return plan != NULL ? evr_with_slack(plan->workspace_bytes) : 0;
 }
 
 static evr_status check_call(const evr_pool2d_backward_plan *plan,
@@ -78,14 +78,8 @@ evr_status evr_pool2d_backward_execute(const evr_pool2d_backward_plan *plan, con
   evr_pool2d_backward_call call = {dy, indices, x, dx, workspace};
   EVR_TRY(check_call(plan, &call));
   const size_t bytes = evr_pool2d_backward_workspace_size(plan);
-  void *own = NULL;
-  if (workspace == NULL && bytes > 0) {
-    own = evr_allocate(&plan->head.allocator, bytes);
-    if (own == NULL)
-      return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes of workspace", bytes);
-    call.workspace = own;
-  }
-  call.workspace = call.workspace != NULL ? evr_align(call.workspace) : NULL;
+  void *own;
+  EVR_TRY(evr_take_workspace(&plan->head.allocator, bytes, workspace, &own, &call.workspace));
   plan->head.variant->kernel->forward(&plan->problem, &call);
   evr_release(&plan->head.allocator, own);
   return EVR_OK;
