@@ -164,6 +164,7 @@ Json describe(const SuiteResult &suite, const Context &context) {
   return {{"name", suite.suite.name},
           {"note", suite.suite.note},
           {"operation", operation_name(suite.suite.operation)},
+          {"company", company_text(suite.suite, context.settings)},
           {"all_results_right", !suite.mismatch},
           {"summary",
            {{"overall", overall},
@@ -187,6 +188,18 @@ std::string epilogue_name(Epilogue epilogue) {
     case Epilogue::bias_relu: return "bias and ReLU";
   }
   return "unknown";
+}
+
+std::string company_text(const Suite &suite, const RunSettings &settings) {
+  if (suite.operation != Operation::conv2d && suite.operation != Operation::dense) return "";
+  const Epilogue epilogue = settings.epilogue;
+  switch (settings.direction) {
+    case Direction::forward: return "each with " + epilogue_name(epilogue);
+    case Direction::backward_data: return epilogue == Epilogue::bias_relu ? "each with ReLU" : "";
+    case Direction::backward_weights:
+      return epilogue == Epilogue::none ? "" : "each with " + epilogue_name(epilogue);
+  }
+  return "";
 }
 
 std::string comparison_name(Comparison comparison) {
@@ -223,6 +236,7 @@ Json to_json(const Context &context, const std::vector<SuiteResult> &suites) {
                    {"copy", copy}}},
                  {"settings",
                   {{"compare", comparison_name(s.comparison)},
+                   {"direction", direction_name(s.direction)},
                    {"max_isa", evr_isa_name(m.isa)},
                    {"threads", s.timing.threads},
                    {"layout", layout_name(s.layout)},

@@ -1,8 +1,6 @@
 // evrisim-bench: times every variant of the layers of a suite, or the library's choice against
 // other libraries. docs/benchmarking.md tells how to read what it prints.
 #include <unistd.h>
-#include <algorithm>
-#include <array>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -10,8 +8,10 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "complaint.h"
+#include "ours.h"
 #include "report.h"
 
 namespace evr_bench {
@@ -20,10 +20,11 @@ namespace {
 struct Options {
   std::vector<std::string> suites;
   Comparison comparison = Comparison::variants;
+  Direction direction = Direction::forward;
   evr_layout layout = EVR_NHWC;
   evr_math math = EVR_MATH_STANDARD;
   evr_isa max_isa = EVR_ISA_ANY;
-  Epilogue epilogue = Epilogue::bias_relu;
+  std::optional<Epilogue> epilogue;
   int threads = 1;
   std::string variant, filter, json, html;
   bool list = false, weighted = false, reference = false, no_verify = false, no_peaks = false,
@@ -81,6 +82,13 @@ void declare(CLI::App &app, Options &o) {
       ->transform(
           choice<Comparison>({{"variants", Comparison::variants}, {"peers", Comparison::peers}}))
       ->type_name("WHAT");
+  app.add_option("--direction", o.direction,
+                 "forward, backward-data (the gradient at a layer's input) or backward-weights (at "
+                 "its weights and bias) (forward)")
+      ->transform(choice<Direction>({{"forward", Direction::forward},
+                                     {"backward-data", Direction::backward_data},
+                                     {"backward-weights", Direction::backward_weights}}))
+      ->type_name("WHICH");
   app.add_option("--layout", o.layout, "nhwc or nchw (nhwc)")
       ->transform(choice<evr_layout>({{"nhwc", EVR_NHWC}, {"nchw", EVR_NCHW}}))
       ->type_name("LAYOUT");
@@ -103,7 +111,7 @@ void declare(CLI::App &app, Options &o) {
       ->type_name("ISA");
   app.add_option("--epilogue", o.epilogue,
                  "What follows each convolution, fused where it can be: none, bias, bias-relu "
-                 "(bias-relu)")
+                 "(bias-relu; backward bias)")
       ->transform(choice<Epilogue>(
           {{"none", Epilogue::none}, {"bias", Epilogue::bias}, {"bias-relu", Epilogue::bias_relu}}))
       ->type_name("WHAT");
@@ -220,8 +228,10 @@ void try_file(const std::string &path) {
 RunSettings run_settings(const Options &o) {
   RunSettings s;
   s.comparison = o.comparison;
+  s.direction = o.direction;
   s.layout = o.layout;
-  s.epilogue = o.epilogue;
+  s.epilogue =
+      o.epilogue.value_or(o.direction == Direction::forward ? Epilogue::bias_relu : Epilogue::bias);
   s.plan.math = o.math;
   s.plan.max_isa = o.max_isa;
   s.plan.num_threads = o.threads;
@@ -236,26 +246,23 @@ RunSettings run_settings(const Options &o) {
   return s;
 }
 
-// A name that no operation has: else every layer would be skipped with the same sentence.
-void check_variant_name(const std::string &name) {
+// Before minutes of measuring: a direction that a suite does not have.
+void check_direction(const std::vector<Suite> &suites, Direction direction) {
+  for (const Suite &suite : suites) {
+    const std::string reason = no_such_direction(suite, direction);
+    if (!reason.empty())
+      throw Complaint("--direction " + std::string(direction_name(direction)) +
+                      " does not go with suite " + suite.name + ": " + reason + ".");
+  }
+}
+
+// A name that none of the suites' operations has: else every layer would be skipped with the same
+// sentence.
+void check_variant_name(const std::string &name, const std::vector<Suite> &suites,
+                        Direction direction) {
   if (name.empty()) return;
-  evr_conv2d_desc convolution = EVR_CONV2D_DESC_INIT;
-  convolution.in_channels = convolution.in_height = convolution.in_width = 1;
-  convolution.out_channels = convolution.kernel_height = convolution.kernel_width = 1;
-  evr_pool2d_desc pooling = EVR_POOL2D_DESC_INIT; /* activations have no other names */
-  pooling.channels = pooling.in_height = pooling.in_width = 1;
-  pooling.window.kind = EVR_POOL_MAX;
-  std::array<evr_variant_report, 64> list;
-  for (const bool pool : {false, true}) {
-    size_t count = 0;
-    const evr_status status =
-        pool ? evr_pool2d_list_variants(&pooling, nullptr, list.data(), list.size(), &count)
-             : evr_conv2d_list_variants(&convolution, nullptr, list.data(), list.size(), &count);
-    if (status != EVR_OK) throw Complaint(evr_last_error());
-    for (size_t i = 0; i < std::min(count, list.size()); i++) {
-      const std::string known = list[i].name;
-      if (known == name || known.rfind(name + "-", 0) == 0) return;
-    }
+  for (const Suite &suite : suites) {
+    if (has_variant(suite.layers.front(), direction, name)) return;
   }
   throw Complaint("--variant \"" + name + "\" is the name of no variant.");
 }
@@ -263,8 +270,9 @@ void check_variant_name(const std::string &name) {
 int run(const Options &o, const std::string &command) {
   if (!o.variant.empty() && o.comparison == Comparison::variants)
     throw Complaint("--variant goes with --compare peers; --compare variants times them all.");
-  check_variant_name(o.variant);
   const std::vector<Suite> suites = read_suites(o);
+  check_direction(suites, o.direction);
+  check_variant_name(o.variant, suites, o.direction);
   try_file(o.json);
   try_file(o.html);
 
@@ -282,6 +290,7 @@ int run(const Options &o, const std::string &command) {
     PeerSettings settings;
     settings.threads = o.threads;
     settings.own_layout = o.own_layout;
+    settings.direction = o.direction;
     settings.isa = context.machine.isa;
     settings.machine_isa = context.machine.cpu.isa;
     for (auto &peer : make_peers(settings)) {

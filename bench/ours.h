@@ -1,4 +1,5 @@
-// evrisim itself as a contender: a plan made once, weights packed once, a workspace given.
+// evrisim itself as a contender: a plan made once, a workspace given, and forward the weights
+// packed once.
 #pragma once
 
 #include <string>
@@ -12,7 +13,11 @@ namespace evr_bench {
 Prepared prepare_ours(Workload &w, const evr_plan_options &options, const char *variant,
                       std::string *name);
 
-// Every variant of the layer's operation, best first, refused ones too.
-std::vector<evr_variant_report> list_variants(const Workload &w, const evr_plan_options &options);
+// Every variant of the layer's operation and direction, best first, refused ones too.
+std::vector<evr_variant_report> list_variants(const Layer &layer, Direction direction,
+                                              const evr_plan_options &options);
+
+// Whether one of them has that name, or is of that family: "direct", "direct-avx2".
+bool has_variant(const Layer &layer, Direction direction, const std::string &name);
 
 }  // namespace evr_bench

@@ -74,6 +74,8 @@ std::string to_html(const nlohmann::ordered_json &results);
 std::string math_name(evr_math math);
 std::string layout_name(evr_layout layout);
 std::string epilogue_name(Epilogue epilogue);
+// What goes with each layer of a suite, as a clause: "each with bias and ReLU"; "" for nothing.
+std::string company_text(const Suite &suite, const RunSettings &settings);
 std::string comparison_name(Comparison comparison);
 
 }  // namespace evr_bench

@@ -13,9 +13,6 @@ namespace {
 
 constexpr const char *reference_name = "reference";
 constexpr const char *copy_name = "memcpy";
-// Our own im2col: a family, whose member for this machine stands in the results by this name.
-constexpr const char *yardstick_variant = "im2col-gemm";
-
 // Our own convolution and then our own pooling, to see what fusing them gains.
 constexpr const char *unfused_name = "unfused";
 
@@ -27,6 +24,11 @@ double run_once(const std::function<void()> &run) {
   const auto start = std::chrono::steady_clock::now();
   run();
   return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Fills what a run writes with NaN, so that what it leaves out shows.
+void spoil(Workload &w) {
+  for (Result &result : w.results) result.values.fill(std::nanf(""));
 }
 
 bool is_trio(const Workload &w) {
@@ -55,6 +57,10 @@ Prepared prepare_halves(const Workload &w, const std::function<Prepared(Workload
 
 }  // namespace
 
+bool has_yardstick(const Layer &layer, Direction direction) {
+  return layer.operation == Operation::conv2d && has_variant(layer, direction, yardstick_variant);
+}
+
 Runner::Runner(RunSettings settings, Machine machine, std::vector<std::unique_ptr<Peer>> peers,
                Progress progress)
     : settings_(std::move(settings)),
@@ -64,12 +70,13 @@ Runner::Runner(RunSettings settings, Machine machine, std::vector<std::unique_pt
 
 LayerResult Runner::run(const Layer &layer) {
   title_ = layer.name;
-  Workload w = make_workload(layer, settings_.layout, settings_.epilogue, settings_.seed);
+  Workload w = make_workload(layer, settings_.direction, settings_.layout, settings_.epilogue,
+                             settings_.seed);
   LayerResult result;
   result.layer = w.layer;
   result.flop = w.flop;
   result.bytes = w.bytes;
-  expected_ = Buffer();
+  expected_.clear();
   reference_ns_ = 0;
   if (settings_.verify) compute_reference(w);
 
@@ -109,20 +116,25 @@ void Runner::compute_reference(Workload &w) {
   std::string name;
   const Prepared reference = prepare_ours(w, options, reference_name, &name);
   if (!reference.run) throw Complaint(title_ + ": " + reference.refusal);
-  w.y.fill(std::nanf(""));
+  spoil(w);
   reference_ns_ = run_once(reference.run);
-  expected_ = Buffer(w.y.count());
-  std::copy_n(w.y.data(), w.y.count(), expected_.data());
-  // The inputs are finite and small, so a NaN here was never written over, and would agree with
-  // every other contender that writes nothing.
-  for (int64_t i = 0; i < expected_.count(); i++) {
-    if (std::isnan(expected_.data()[i]))
-      throw Complaint(title_ + ": the reference leaves y[" + std::to_string(i) + "] a NaN.");
+  for (const Result &result : w.results) {
+    const Buffer &values = result.values;
+    Buffer kept(values.count());
+    std::copy_n(values.data(), values.count(), kept.data());
+    // The inputs are finite and small, so a NaN here was never written over, and would agree with
+    // every other contender that writes nothing.
+    for (int64_t i = 0; i < kept.count(); i++) {
+      if (std::isnan(kept.data()[i]))
+        throw Complaint(title_ + ": the reference leaves " + result.name + "[" + std::to_string(i) +
+                        "] a NaN.");
+    }
+    expected_.push_back(std::move(kept));
   }
 }
 
 void Runner::add_variants(Workload &w, LayerResult &result) {
-  for (const evr_variant_report &report : list_variants(w, settings_.plan)) {
+  for (const evr_variant_report &report : list_variants(w.layer, w.direction, settings_.plan)) {
     if (!report.accepted)
       result.skipped.push_back({report.name, report.reason});
     else
@@ -143,7 +155,7 @@ void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, boo
   contender.role = chosen ? Role::ours : Role::variant;
   contender.chosen = chosen;
   contender.isa = machine_.isa;
-  for (const evr_variant_report &report : list_variants(w, settings_.plan)) {
+  for (const evr_variant_report &report : list_variants(w.layer, w.direction, settings_.plan)) {
     // The compiler may use no more for scalar code than the baseline has, and the peak of a
     // variant is that of its own level.
     if (contender.name == report.name) contender.isa = report.isa;
@@ -154,14 +166,14 @@ void Runner::add_ours(Workload &w, LayerResult &result, const char *variant, boo
 
 void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
   add_ours(w, result, settings_.variant.empty() ? nullptr : settings_.variant.c_str(), true);
-  if (w.layer.operation == Operation::conv2d) add_ours(w, result, yardstick_variant, false);
+  if (has_yardstick(w.layer, w.direction)) add_ours(w, result, yardstick_variant, false);
   if (is_trio(w)) add_unfused(w, result);
   if (settings_.reference_rounds) add_ours(w, result, reference_name, false);
   for (const auto &peer : peers_) {
     progress_(title_ + ": preparing " + peer->name());
     Contender contender;
     contender.name = peer->name();
-    contender.role = peer->has_own_layout() ? Role::yardstick : Role::peer;
+    contender.role = peer->is_yardstick() ? Role::yardstick : Role::peer;
     contender.isa = machine_.isa;
     const std::string refusal = peer->refusal();
     if (!refusal.empty())
@@ -172,7 +184,7 @@ void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
       contender.prepared = peer->prepare(w);
     if (contender.prepared.run)
       result.contenders.push_back(std::move(contender));
-    else
+    else if (!contender.prepared.refusal.empty())
       result.skipped.push_back({peer->name(), contender.prepared.refusal});
   }
 }
@@ -197,7 +209,7 @@ void Runner::add_unfused(Workload &w, LayerResult &result) {
 
 void Runner::add_copy(Workload &w, LayerResult &result) {
   // As many bytes as the layer moves, half of them read and half written.
-  const int64_t half = std::max<int64_t>(1, (w.x.count() + w.weights.count() + w.y.count()) / 2);
+  const auto half = std::max<int64_t>(1, std::llround(w.bytes / (2 * sizeof(float))));
   const auto from = std::make_shared<Buffer>(half), to = std::make_shared<Buffer>(half);
   Contender copy;
   copy.name = copy_name;
@@ -211,20 +223,25 @@ void Runner::add_copy(Workload &w, LayerResult &result) {
 }
 
 bool Runner::needs_bits(const Workload &w, const Contender &contender) const {
-  // A maximum or minimum is one of its inputs, whoever finds it, and so is a padded pixel.
-  if (w.layer.operation == Operation::pad2d) return true;
-  if (w.layer.operation == Operation::pool2d && w.layer.pool2d.window.kind != EVR_POOL_AVERAGE)
+  // A maximum or minimum is one of its inputs, whoever finds it, and so is a padded pixel. Their
+  // gradients are sums.
+  const bool forward = w.direction == Direction::forward;
+  if (forward && w.layer.operation == Operation::pad2d) return true;
+  if (forward && w.layer.operation == Operation::pool2d &&
+      w.layer.pool2d.window.kind != EVR_POOL_AVERAGE)
     return true;
   const bool ours = contender.role == Role::ours || contender.role == Role::variant;
   return ours && settings_.plan.math == EVR_MATH_EXACT;
 }
 
 void Runner::check(Workload &w, Contender &contender) {
-  w.y.fill(std::nanf(""));
+  spoil(w);
   contender.first_run_ns = run_once(contender.prepared.run);
   if (contender.prepared.collect) contender.prepared.collect();
-  if (expected_.count() == 0 || contender.name == copy_name) return;
-  contender.check = compare(expected_, w.y, needs_bits(w, contender));
+  if (contender.name == copy_name) return;
+  for (size_t i = 0; i < expected_.size(); i++)
+    contender.check =
+        combine(contender.check, compare(w.results[i], expected_[i], needs_bits(w, contender)));
 }
 
 }  // namespace evr_bench

@@ -13,10 +13,16 @@
 
 namespace evr_bench {
 
+// Our own im2col, beside peers: a family, whose member for this machine stands in the results by
+// this name. Not all directions have it.
+constexpr const char *yardstick_variant = "im2col-gemm";
+bool has_yardstick(const Layer &layer, Direction direction);
+
 enum class Comparison { variants, peers };
 
 struct RunSettings {
   Comparison comparison = Comparison::variants;
+  Direction direction = Direction::forward;
   evr_layout layout = EVR_NHWC;
   Epilogue epilogue = Epilogue::bias_relu;
   evr_plan_options plan = EVR_PLAN_OPTIONS_INIT;  // math, max_isa, num_threads
@@ -51,9 +57,9 @@ class Runner {
   Machine machine_;
   std::vector<std::unique_ptr<Peer>> peers_;
   Progress progress_;
-  std::string title_;        // of the layer at hand, for progress
-  Buffer expected_;          // what the reference computed, or empty
-  double reference_ns_ = 0;  // how long that took
+  std::string title_;             // of the layer at hand, for progress
+  std::vector<Buffer> expected_;  // what the reference computed, result by result, or empty
+  double reference_ns_ = 0;       // how long that took
 };
 
 }  // namespace evr_bench

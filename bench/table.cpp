@@ -173,7 +173,9 @@ void Table::begin() {
   if (m.isa != m.cpu.isa) out_ << " (the machine has " << evr_isa_name(m.cpu.isa) << ")";
   out_ << "\n"
        << threads << (threads == 1 ? " thread" : " threads") << dot << layout_name(s.layout) << dot
-       << math_name(s.plan.math) << " math" << dot << context_.compiler << "\n";
+       << math_name(s.plan.math) << " math" << dot
+       << (s.direction == Direction::forward ? "" : direction_name(s.direction) + std::string(dot))
+       << context_.compiler << "\n";
   if (s.comparison == Comparison::peers) {
     std::string line = "Peers       ";
     for (const auto &[name, version] : context_.peers) {
@@ -205,14 +207,15 @@ void Table::begin() {
 void Table::begin_suite(const Suite &suite) {
   convolutions_ = suite.operation == Operation::conv2d;
   operations_ = suite.counts_operations();
+  const Direction direction = context_.settings.direction;
+  const bool backward = direction != Direction::forward;
+  const std::string company = company_text(suite, context_.settings);
   out_ << "\n"
        << paint(bold, suite.name) << "  " << suite.layers.size()
        << " " + std::string(operation_name(suite.operation)) +
               (suite.layers.size() == 1 ? " layer" : " layers")
-       << (convolutions_ || suite.operation == Operation::dense
-               ? ", each with " + epilogue_name(context_.settings.epilogue)
-               : "")
-       << "\n";
+       << (backward ? ", " + std::string(direction_name(direction)) : "")
+       << (company.empty() ? "" : ", " + company) << "\n";
   if (!suite.note.empty()) out_ << paint(faint, suite.note) << "\n";
   columns_.clear();
   many_ = suite.layers.size() > many_layers;
@@ -227,13 +230,16 @@ void Table::peers_heading(const Suite &suite) {
   const bool trio = std::any_of(suite.layers.begin(), suite.layers.end(), [](const Layer &layer) {
     return layer.conv2d.pool.kind != EVR_POOL_NONE;
   });
+  const bool dense = suite.operation == Operation::dense;
   for (const auto &[name, version] : context_.peers) {
-    const bool dense = suite.operation == Operation::dense;
-    if (name == "OpenBLAS" ? dense || (convolutions_ && !trio)
-                           : convolutions_ || name != "oneDNN-own")
+    if (name == "OpenBLAS"         ? dense || (convolutions_ && !trio)
+        : name == "oneDNN-own"     ? convolutions_
+        : name == "oneDNN-reorder" ? dense || convolutions_
+                                   : true)
       columns_.push_back(name);
   }
-  if (convolutions_) columns_.push_back("im2col-gemm");
+  if (has_yardstick(suite.layers.front(), context_.settings.direction))
+    columns_.push_back(yardstick_variant);
   if (trio) columns_.push_back("unfused");
   int longest = 5;
   for (const Layer &layer : suite.layers) longest = std::max(longest, width_of(layer.name));
@@ -247,7 +253,7 @@ void Table::peers_heading(const Suite &suite) {
                      right(operations_ ? "peak" : "copy", percent_width);
   if (wide) line += right("lowest", extra_width) + right("scratch", extra_width);
   for (const std::string &column : columns_) {
-    const std::string name = column == "im2col-gemm" ? "im2col" : column;
+    const std::string name = column == yardstick_variant ? "im2col" : column;
     line += " " + right(name, std::max(6, width_of(name)));
   }
   out_ << paint(faint, line) << "\n";
@@ -292,7 +298,7 @@ void Table::peers_layer(const LayerResult &layer) {
          << right(bytes_text(ours->prepared.workspace_bytes), extra_width);
   for (const std::string &column : columns_) {
     const Contender *other = layer.find(column);
-    const int width = std::max(6, width_of(column == "im2col-gemm" ? "im2col" : column));
+    const int width = std::max(6, width_of(column == yardstick_variant ? "im2col" : column));
     if (!other && ours->name.rfind(column, 0) == 0)  // the choice is of that family itself
       out_ << " " << right("=", width);
     else
@@ -410,7 +416,7 @@ void Table::peers_summary(const Summary &summary) {
   out_ << paint(bold, line);
   for (const std::string &column : columns_) {
     const Against *a = find(column);
-    const int width = std::max(6, width_of(column == "im2col-gemm" ? "im2col" : column));
+    const int width = std::max(6, width_of(column == yardstick_variant ? "im2col" : column));
     out_ << " " << ratio_cell(a ? (context_.weighted ? a->weighted : a->ratio) : 0, width);
     counts +=
         " " + right(a ? std::to_string(a->faster) + "/" + std::to_string(a->layers) : "-", width);

@@ -44,11 +44,20 @@ float Workload::weight(int64_t o, int64_t i, int64_t kernel_row, int64_t kernel_
                                                     : (o * group_in + i) * taps + tap];
 }
 
-Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue, uint64_t seed) {
-  Workload w;
-  w.layer = layer;
-  int64_t x_count = 0, weights_count = 0, bias_count = 0, y_count = 0;
-  switch (layer.operation) {
+namespace {
+
+// Sizes of a layer's tensors, in floats.
+struct Counts {
+  int64_t x = 0, weights = 0, bias = 0, y = 0;
+};
+
+// Gives the layer's descriptor its layout and epilogue, and counts.
+Counts set_up(Workload &w, evr_layout layout, Epilogue epilogue) {
+  const auto demand = [](evr_status status) {
+    if (status != EVR_OK) throw Complaint(evr_last_error());
+  };
+  Counts counts;
+  switch (w.layer.operation) {
     case Operation::conv2d: {
       evr_conv2d_desc &d = w.layer.conv2d;
       d.layout = layout;
@@ -56,13 +65,11 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
       d.activation.kind = epilogue == Epilogue::bias_relu ? EVR_RELU : EVR_IDENTITY;
       w.has_bias = epilogue != Epilogue::none;
       evr_conv2d_sizes sizes;
-      if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
+      demand(evr_conv2d_get_sizes(&d, &sizes));
       w.out_height = sizes.out_height;
       w.out_width = sizes.out_width;
-      x_count = sizes.x_count;
-      weights_count = sizes.weights_count;
-      bias_count = w.has_bias ? sizes.bias_count : 0;
-      y_count = sizes.y_count;
+      counts = {sizes.x_count, sizes.weights_count, w.has_bias ? sizes.bias_count : 0,
+                sizes.y_count};
       w.flop = 2.0 * static_cast<double>(sizes.residual_count) *  // what the convolution gives
                static_cast<double>(sizes.weights_count / d.out_channels);
       break;
@@ -71,18 +78,18 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
       evr_pool2d_desc &d = w.layer.pool2d;
       d.layout = layout;
       evr_pool2d_sizes sizes;
-      if (evr_pool2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
+      demand(evr_pool2d_get_sizes(&d, &sizes));
       w.out_height = sizes.out_height;
       w.out_width = sizes.out_width;
-      x_count = sizes.x_count;
-      y_count = sizes.y_count;
+      counts.x = sizes.x_count;
+      counts.y = sizes.y_count;
       break;
     }
-    case Operation::activation: x_count = y_count = layer.activation.count; break;
+    case Operation::activation: counts.x = counts.y = w.layer.activation.count; break;
     case Operation::softmax: {
       evr_softmax_desc &d = w.layer.softmax;
       d.layout = layout;
-      x_count = y_count = d.batch * d.channels * d.height * d.width;
+      counts.x = counts.y = d.batch * d.channels * d.height * d.width;
       break;
     }
     case Operation::dense: {
@@ -90,38 +97,118 @@ Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue,
       d.weights_layout = layout == EVR_NHWC ? EVR_IO : EVR_OI;
       d.activation.kind = epilogue == Epilogue::bias_relu ? EVR_RELU : EVR_IDENTITY;
       w.has_bias = epilogue != Epilogue::none;
-      x_count = d.batch * d.in_features;
-      weights_count = d.in_features * d.out_features;
-      bias_count = w.has_bias ? d.out_features : 0;
-      y_count = d.batch * d.out_features;
-      if (layer.counts_operations)
-        w.flop = 2.0 * static_cast<double>(d.batch) * static_cast<double>(weights_count);
+      counts = {d.batch * d.in_features, d.in_features * d.out_features,
+                w.has_bias ? d.out_features : 0, d.batch * d.out_features};
+      if (w.layer.counts_operations)
+        w.flop = 2.0 * static_cast<double>(d.batch) * static_cast<double>(counts.weights);
       break;
     }
     case Operation::pad2d: {
       evr_pad2d_desc &d = w.layer.pad2d;
       d.layout = layout;
       evr_pad2d_sizes sizes;
-      if (evr_pad2d_get_sizes(&d, &sizes) != EVR_OK) throw Complaint(evr_last_error());
-      x_count = sizes.x_count;
-      y_count = sizes.y_count;
+      demand(evr_pad2d_get_sizes(&d, &sizes));
+      counts.x = sizes.x_count;
+      counts.y = sizes.y_count;
       break;
     }
   }
-  w.x = Buffer(x_count);
-  w.weights = Buffer(weights_count);
-  w.bias = Buffer(bias_count);
-  w.y = Buffer(y_count);
+  return counts;
+}
+
+// The result of the forward pass, which the backward pass reads again.
+void set_forward_result(Workload &w) {
+  evr_status status = EVR_OK;
+  switch (w.layer.operation) {
+    case Operation::activation:
+      status = evr_activate(&w.layer.activation, nullptr, w.x.data(), w.y.data());
+      break;
+    case Operation::softmax:
+      status = evr_softmax(&w.layer.softmax, nullptr, w.x.data(), w.y.data());
+      break;
+    default:
+      // Only where ReLU left something matters, and half of random numbers will do for that.
+      for (int64_t i = 0; i < w.y.count(); i++) w.y.data()[i] = std::max(w.y.data()[i], 0.0f);
+  }
+  if (status != EVR_OK) throw Complaint(evr_last_error());
+}
+
+bool has_fused_activation(const Layer &layer) {
+  return (layer.operation == Operation::conv2d && layer.conv2d.activation.kind != EVR_IDENTITY) ||
+         (layer.operation == Operation::dense && layer.dense.activation.kind != EVR_IDENTITY);
+}
+
+// Clears the counts of what the direction does not touch, and gives that of all it does: x, y and
+// the gradients have the sizes of x and y, and each is read or written once.
+int64_t keep_touched(const Workload &w, Counts &counts) {
+  const Counts all = counts;
+  switch (w.direction) {
+    case Direction::forward: return all.x + all.weights + all.bias + all.y;
+    case Direction::backward_weights:
+      counts.y = has_fused_activation(w.layer) ? all.y : 0;
+      return all.x + all.y + all.weights + all.bias + counts.y;
+    case Direction::backward_data: break;
+  }
+  const int64_t gradients = all.y + all.x;
+  switch (w.layer.operation) {
+    case Operation::conv2d:
+    case Operation::dense:
+      counts.x = 0;
+      counts.y = has_fused_activation(w.layer) ? all.y : 0;
+      return gradients + all.weights + counts.y;
+    case Operation::pool2d:
+      counts.y = 0;
+      // The winners are indices of four bytes.
+      return gradients + (w.layer.pool2d.window.kind == EVR_POOL_AVERAGE ? 0 : all.y);
+    case Operation::activation:  // from x or from y
+    case Operation::softmax: return gradients + all.y;
+    case Operation::pad2d: counts.x = counts.y = 0; return gradients;
+  }
+  return gradients;
+}
+
+}  // namespace
+
+Workload make_workload(const Layer &layer, Direction direction, evr_layout layout,
+                       Epilogue epilogue, uint64_t seed) {
+  Workload w;
+  w.layer = layer;
+  w.direction = direction;
+  Counts counts = set_up(w, layout, epilogue);
+  const Counts all = counts;
+  w.bytes = static_cast<double>(sizeof(float)) * static_cast<double>(keep_touched(w, counts));
+  w.x = Buffer(counts.x);
+  w.y = Buffer(counts.y);
   w.x.fill_random(seed);
-  w.weights.fill_random(seed + 1);
-  w.bias.fill_random(seed + 2);
   if (layer.operation == Operation::activation || layer.operation == Operation::softmax) {
     // The functions of interest bend between -8 and 8.
-    for (int64_t i = 0; i < x_count; i++) w.x.data()[i] *= 8.0f;
+    for (int64_t i = 0; i < w.x.count(); i++) w.x.data()[i] *= 8.0f;
   }
-  w.bytes = static_cast<double>(sizeof(float)) *
-            (static_cast<double>(x_count) + static_cast<double>(weights_count) +
-             static_cast<double>(bias_count) + static_cast<double>(y_count));
+  if (direction != Direction::backward_weights) {
+    w.weights = Buffer(all.weights);
+    w.weights.fill_random(seed + 1);
+  }
+  if (direction == Direction::forward) {
+    w.bias = Buffer(all.bias);
+    w.bias.fill_random(seed + 2);
+    w.results = {{"y", w.y}};
+    return w;
+  }
+  w.y.fill_random(seed + 3);
+  set_forward_result(w);
+  w.dy = Buffer(all.y);
+  w.dy.fill_random(seed + 4);
+  if (direction == Direction::backward_data) {
+    w.dx = Buffer(all.x);
+    w.results = {{"dx", w.dx}};
+  } else {
+    w.dweights = Buffer(all.weights);
+    w.results = {{"dweights", w.dweights}};
+    if (w.has_bias) {
+      w.dbias = Buffer(all.bias);
+      w.results.push_back({"dbias", w.dbias});
+    }
+  }
   return w;
 }
 
@@ -152,7 +239,8 @@ const char *outcome_name(Check::Outcome outcome) {
   return "unknown";
 }
 
-Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit) {
+Check compare(const Result &result, const Buffer &expected, bool bit_for_bit) {
+  const Buffer &actual = result.values;
   Check check;
   const int64_t count = expected.count();
   if (std::memcmp(expected.data(), actual.data(), static_cast<size_t>(count) * sizeof(float)) ==
@@ -185,13 +273,20 @@ Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit) {
   if (check.outcome == Check::Outcome::mismatch) {
     const int64_t place = bit_for_bit ? first : worst;
     char text[160];
-    std::snprintf(text, sizeof text, "y[%lld] is %.9g where the reference has %.9g%s",
-                  static_cast<long long>(place), static_cast<double>(actual.data()[place]),
-                  static_cast<double>(expected.data()[place]),
-                  bit_for_bit ? " (the bits must agree)" : "");
+    std::snprintf(
+        text, sizeof text, "%s[%lld] is %.9g where the reference has %.9g%s", result.name.c_str(),
+        static_cast<long long>(place), static_cast<double>(actual.data()[place]),
+        static_cast<double>(expected.data()[place]), bit_for_bit ? " (the bits must agree)" : "");
     check.detail = text;
   }
   return check;
+}
+
+Check combine(const Check &one, const Check &other) {
+  Check both = one.outcome >= other.outcome ? one : other;
+  both.largest_error = std::max(one.largest_error, other.largest_error);
+  both.relative_error = std::max(one.relative_error, other.relative_error);
+  return both;
 }
 
 }  // namespace evr_bench

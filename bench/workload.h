@@ -6,8 +6,9 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "suite.h"
+#include "direction.h"
 
 namespace evr_bench {
 
@@ -31,9 +32,18 @@ class Buffer {
 
 enum class Epilogue { none, bias, bias_relu };
 
+struct Result {
+  std::string name;
+  Buffer values;
+};
+
 struct Workload {
   Layer layer;
+  Direction direction = Direction::forward;
+  // Backward, y is what the forward pass gave. What the direction does not touch is empty.
   Buffer x, weights, bias, y;
+  Buffer dy, dx, dweights, dbias;
+  std::vector<Result> results;  // what one run writes, of the buffers above
   bool has_bias = false;
   int64_t out_height = 0, out_width = 0;
   double flop = 0;   // two for each multiply-add of a convolution; 0 where only bytes count
@@ -44,10 +54,11 @@ struct Workload {
 };
 
 // Allocates and fills the buffers. The layout and epilogue are those that all contenders get.
-Workload make_workload(const Layer &layer, evr_layout layout, Epilogue epilogue, uint64_t seed);
+Workload make_workload(const Layer &layer, Direction direction, evr_layout layout,
+                       Epilogue epilogue, uint64_t seed);
 
-// The two halves of a convolution with pooling, as workloads of their own: the first writes what
-// the second reads. They share the whole's other buffers.
+// The two halves of a forward convolution with pooling, as workloads of their own: the first writes
+// what the second reads. They share the whole's other buffers.
 struct Halves {
   Workload convolution, pooling;
 };
@@ -69,7 +80,10 @@ const char *outcome_name(Check::Outcome outcome);
 constexpr double largest_error_allowed = 1e-4;
 constexpr double relative_error_allowed = 1e-5;
 
-// Compares y with the reference: bit for bit, or within the tolerance.
-Check compare(const Buffer &expected, const Buffer &actual, bool bit_for_bit);
+// Compares a result with the reference's values for it: bit for bit, or within the tolerance.
+Check compare(const Result &actual, const Buffer &expected, bool bit_for_bit);
+
+// What two results come to: the worse outcome, the larger errors.
+Check combine(const Check &one, const Check &other);
 
 }  // namespace evr_bench

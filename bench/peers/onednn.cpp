@@ -2,46 +2,36 @@
 // format that the primitive asks for (format_tag::any) and reordered once, bias and ReLU inside
 // the primitive, a scratchpad given by the user. Activations stay in the plain layout that the
 // user's tensors have.
+#include "onednn.h"
+
 #include <omp.h>
 
-#include <oneapi/dnnl/dnnl.hpp>
-
 #include "../complaint.h"
-#include "peer.h"
 
 namespace evr_bench {
 namespace {
 
-using dnnl::algorithm;
-using dnnl::memory;
-using dnnl::prop_kind;
-using tag = memory::format_tag;
-
-dnnl::primitive_attr user_scratchpad() {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
-}
-
-// Memory of oneDNN's own, kept alive by the closure that runs the primitive.
-struct Execution {
-  dnnl::stream stream;
-  dnnl::primitive primitive;
-  std::unordered_map<int, memory> arguments;
-};
+using namespace onednn;
 
 class OneDnn final : public Peer {
  public:
-  OneDnn(const PeerSettings &settings, bool own_layout)
+  OneDnn(const PeerSettings &settings, OneDnnUse use)
       : settings_(settings),
-        own_layout_(own_layout),
+        use_(use),
         status_(limit(settings)),
         engine_(dnnl::engine::kind::cpu, 0) {
     omp_set_num_threads(settings.threads);
   }
 
-  std::string name() const override { return own_layout_ ? "oneDNN-own" : "oneDNN"; }
-  bool has_own_layout() const override { return own_layout_; }
+  std::string name() const override {
+    switch (use_) {
+      case OneDnnUse::peer: return "oneDNN";
+      case OneDnnUse::own_layout: return "oneDNN-own";
+      case OneDnnUse::reordering: return "oneDNN-reorder";
+    }
+    return "";
+  }
+  bool is_yardstick() const override { return use_ != OneDnnUse::peer; }
 
   std::string version() const override {
     const dnnl_version_t *v = dnnl_version();
@@ -57,9 +47,10 @@ class OneDnn final : public Peer {
   }
 
   Prepared prepare(Workload &w) override {
-    if (own_layout_ && w.layer.operation != Operation::conv2d)
+    if (use_ == OneDnnUse::own_layout && w.layer.operation != Operation::conv2d)
       return refuse("only its convolutions choose a layout");
     try {
+      if (w.direction != Direction::forward) return prepare_backward(w, engine_, use_);
       switch (w.layer.operation) {
         case Operation::conv2d: return convolution(w);
         case Operation::pool2d: return pooling(w);
@@ -86,245 +77,105 @@ class OneDnn final : public Peer {
 
   // The same tensor, its order in memory left to the primitive where the peer has that freedom.
   memory::desc free_order(const memory::desc &plain) const {
-    return own_layout_ ? memory::desc(plain.dims(), plain.data_type(), tag::any) : plain;
+    return use_ == OneDnnUse::own_layout ? any_order(plain) : plain;
   }
 
-  void reorder(memory from, memory to) {
-    dnnl::stream stream(engine_);
-    dnnl::reorder(from, to).execute(stream, from, to);
-    stream.wait();
+  static dnnl::primitive_attr with_relu(const evr_activation &activation) {
+    dnnl::primitive_attr attributes = user_scratchpad();
+    if (activation.kind == EVR_RELU) {
+      dnnl::post_ops after_sum;
+      after_sum.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+      attributes.set_post_ops(after_sum);
+    }
+    return attributes;
   }
 
-  // Source and target as the primitive wants them. What it wants in another order than the user's
-  // is reordered here, once, and the result when it is looked at.
+  // From a plain x to a plain y, without weights.
   template <typename Descriptor>
-  Prepared finish(Workload &w, const Descriptor &descriptor, const memory::desc &source,
-                  const memory::desc &target, std::unordered_map<int, memory> arguments,
-                  size_t packed_bytes) {
-    memory from(source, engine_, w.x.data()), to(target, engine_, w.y.data());
-    Prepared prepared;
-    if (descriptor.src_desc() != source) {
-      memory own(descriptor.src_desc(), engine_);
-      reorder(from, own);
-      from = own;
-    }
-    if (descriptor.dst_desc() != target) {
-      const memory own(descriptor.dst_desc(), engine_), users = to;
-      prepared.collect = [this, own, users] { reorder(own, users); };
-      to = own;
-    }
-    arguments.insert({DNNL_ARG_SRC, from});
-    arguments.insert({DNNL_ARG_DST, to});
-    auto execution = std::make_shared<Execution>();
-    execution->stream = dnnl::stream(engine_);
-    const memory scratchpad(descriptor.scratchpad_desc(), engine_);
-    arguments.insert({DNNL_ARG_SCRATCHPAD, scratchpad});
-    execution->arguments = std::move(arguments);
-    prepared.implementation = descriptor.impl_info_str();
-    prepared.workspace_bytes = descriptor.scratchpad_desc().get_size();
-    prepared.packed_bytes = packed_bytes;
-    prepared.run = [execution] {
-      execution->primitive.execute(execution->stream, execution->arguments);
-      execution->stream.wait();
-    };
-    set_primitive(*execution, descriptor);
-    return prepared;
+  Prepared plain(Workload &w, const Descriptor &chosen) {
+    Program program(engine_);
+    program.add(chosen, {{DNNL_ARG_SRC, program.users(chosen.src_desc(), w.x)},
+                         {DNNL_ARG_DST, program.users(chosen.dst_desc(), w.y)}});
+    return std::move(program).finish(0);
   }
 
-  static void set_primitive(Execution &e, const dnnl::convolution_forward::primitive_desc &d) {
-    e.primitive = dnnl::convolution_forward(d);
-  }
-  static void set_primitive(Execution &e, const dnnl::pooling_v2_forward::primitive_desc &d) {
-    e.primitive = dnnl::pooling_v2_forward(d);
-  }
-  static void set_primitive(Execution &e, const dnnl::eltwise_forward::primitive_desc &d) {
-    e.primitive = dnnl::eltwise_forward(d);
-  }
-
-  static void set_primitive(Execution &e, const dnnl::softmax_forward::primitive_desc &d) {
-    e.primitive = dnnl::softmax_forward(d);
-  }
-  static void set_primitive(Execution &e, const dnnl::inner_product_forward::primitive_desc &d) {
-    e.primitive = dnnl::inner_product_forward(d);
+  // With weights, and images perhaps, in the order that the primitive has chosen.
+  template <typename Descriptor, typename Layer>
+  Prepared weighted(Workload &w, const Descriptor &chosen, const Layer &layer) {
+    Program program(engine_);
+    Arguments arguments = {
+        {DNNL_ARG_SRC, program.ordered(program.users(layer.source, w.x), chosen.src_desc())},
+        {DNNL_ARG_WEIGHTS,
+         program.ordered(program.users(layer.plain_weights, w.weights), chosen.weights_desc())},
+        {DNNL_ARG_DST, program.collected(program.users(layer.target, w.y), chosen.dst_desc())}};
+    if (w.has_bias) arguments.insert({DNNL_ARG_BIAS, program.users(layer.bias, w.bias)});
+    program.add(chosen, std::move(arguments));
+    return std::move(program).finish(chosen.weights_desc().get_size());
   }
 
   Prepared convolution(Workload &w) {
-    const evr_conv2d_desc &d = w.layer.conv2d;
-    if (d.pad_mode != EVR_PAD_ZERO) return refuse("it pads with zeros only");
-    if (d.pool.kind != EVR_POOL_NONE) return refuse("it has no fused pooling");
-    const auto f32 = memory::data_type::f32;
-    const tag plain = d.layout == EVR_NHWC ? tag::nhwc : tag::nchw;
-    const memory::desc source({d.batch, d.in_channels, d.in_height, d.in_width}, f32, plain);
-    const memory::desc target({d.batch, d.out_channels, w.out_height, w.out_width}, f32, plain);
-    const memory::desc bias({d.out_channels}, f32, tag::x);
-    memory::dims shape = {d.out_channels, d.in_channels, d.kernel_height, d.kernel_width};
-    tag plain_weights = d.filter_layout == EVR_HWIO ? tag::hwio : tag::oihw;
-    if (d.groups > 1) {
-      shape = {d.groups, d.out_channels / d.groups, d.in_channels / d.groups, d.kernel_height,
-               d.kernel_width};
-      // HWIO with the groups inside O is oneDNN's h, w, i, g, o.
-      plain_weights = d.filter_layout == EVR_HWIO ? tag::hwigo : tag::goihw;
-    }
-    const memory::desc any_weights(shape, f32, tag::any);
-    const memory::dims strides = {d.stride_height, d.stride_width};
-    const memory::dims dilations = {d.dilation_height - 1, d.dilation_width - 1};
-    const memory::dims before = {d.pad_top, d.pad_left}, after = {d.pad_bottom, d.pad_right};
-    dnnl::primitive_attr attributes = user_scratchpad();
-    if (d.activation.kind == EVR_RELU) {
-      dnnl::post_ops after_sum;
-      after_sum.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
-      attributes.set_post_ops(after_sum);
-    } else if (d.activation.kind != EVR_IDENTITY) {
-      return refuse("the harness fuses only ReLU into it");
-    }
+    using Forward = dnnl::convolution_forward;
+    const Convolution c = describe_convolution(w);
+    if (!c.refusal.empty()) return refuse(c.refusal);
     const auto kind = prop_kind::forward_inference;
     const auto method = algorithm::convolution_direct;
-    const auto operation =
-        w.has_bias
-            ? dnnl::convolution_forward::desc(kind, method, free_order(source), any_weights, bias,
-                                              free_order(target), strides, dilations, before, after)
-            : dnnl::convolution_forward::desc(kind, method, free_order(source), any_weights,
-                                              free_order(target), strides, dilations, before,
-                                              after);
-    const dnnl::convolution_forward::primitive_desc chosen(operation, attributes, engine_);
-
-    const memory packed(chosen.weights_desc(), engine_);
-    reorder(memory({shape, f32, plain_weights}, engine_, w.weights.data()), packed);
-    std::unordered_map<int, memory> arguments = {{DNNL_ARG_WEIGHTS, packed}};
-    if (w.has_bias) arguments.insert({DNNL_ARG_BIAS, memory(bias, engine_, w.bias.data())});
-    return finish(w, chosen, source, target, std::move(arguments),
-                  chosen.weights_desc().get_size());
+    const memory::desc source = free_order(c.source), target = free_order(c.target);
+    const auto operation = w.has_bias
+                               ? Forward::desc(kind, method, source, c.any_weights, c.bias, target,
+                                               c.strides, c.dilations, c.before, c.after)
+                               : Forward::desc(kind, method, source, c.any_weights, target,
+                                               c.strides, c.dilations, c.before, c.after);
+    return weighted(
+        w, Forward::primitive_desc(operation, with_relu(w.layer.conv2d.activation), engine_), c);
   }
 
   Prepared pooling(Workload &w) {
-    const evr_pool2d_desc &d = w.layer.pool2d;
-    const evr_pool2d_window &window = d.window;
-    if (window.kind == EVR_POOL_MIN) return refuse("it has no minimum pooling");
-    const auto f32 = memory::data_type::f32;
-    const tag plain = d.layout == EVR_NHWC ? tag::nhwc : tag::nchw;
-    const memory::desc source({d.batch, d.channels, d.in_height, d.in_width}, f32, plain);
-    const memory::desc target({d.batch, d.channels, w.out_height, w.out_width}, f32, plain);
-    memory::dims kernel = {window.kernel_height, window.kernel_width};
-    memory::dims strides = {window.stride_height, window.stride_width};
-    memory::dims dilations = {window.dilation_height - 1, window.dilation_width - 1};
-    memory::dims before = {window.pad_top, window.pad_left};
-    memory::dims after = {window.pad_bottom, window.pad_right};
-    if (window.global) {
-      kernel = {d.in_height, d.in_width};
-      strides = {1, 1};
-      dilations = before = after = {0, 0};
-    } else if (window.ceil_mode) {
-      // What rounding up adds counts as padding here; only an average that counts the padding
-      // could tell the difference.
-      after = {extra(w.out_height, strides[0], kernel[0], dilations[0], d.in_height, before[0]),
-               extra(w.out_width, strides[1], kernel[1], dilations[1], d.in_width, before[1])};
-      if (window.kind == EVR_POOL_AVERAGE && window.count_include_pad)
-        return refuse("it has no ceil_mode that leaves the added rows out of the count");
-    }
-    algorithm method = algorithm::pooling_max;
-    if (window.kind == EVR_POOL_AVERAGE)
-      method = window.count_include_pad ? algorithm::pooling_avg_include_padding
-                                        : algorithm::pooling_avg_exclude_padding;
-    const dnnl::pooling_v2_forward::desc operation(prop_kind::forward_inference, method, source,
-                                                   target, strides, kernel, dilations, before,
-                                                   after);
-    const dnnl::pooling_v2_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
-    return finish(w, chosen, source, target, {}, 0);
-  }
-
-  // Padding after the end that makes the output come out as rounded up.
-  static int64_t extra(int64_t out, int64_t stride, int64_t kernel, int64_t dilation, int64_t in,
-                       int64_t before) {
-    return std::max<int64_t>(0,
-                             (out - 1) * stride + (kernel - 1) * (dilation + 1) + 1 - in - before);
+    using Forward = dnnl::pooling_v2_forward;
+    const Pooling p = describe_pooling(w);
+    if (!p.refusal.empty()) return refuse(p.refusal);
+    const Forward::desc operation(prop_kind::forward_inference, p.method, p.source, p.target,
+                                  p.strides, p.kernel, p.dilations, p.before, p.after);
+    return plain(w, Forward::primitive_desc(operation, user_scratchpad(), engine_));
   }
 
   Prepared activation(Workload &w) {
+    using Forward = dnnl::eltwise_forward;
     const evr_activation_desc &d = w.layer.activation;
-    float alpha = 0.0f, beta = 0.0f;
-    algorithm method;
-    switch (d.activation.kind) {
-      case EVR_RELU: method = algorithm::eltwise_relu; break;
-      case EVR_LEAKY_RELU:
-        method = algorithm::eltwise_relu;
-        alpha = d.activation.alpha;
-        break;
-      case EVR_ELU:
-        method = algorithm::eltwise_elu;
-        alpha = d.activation.alpha;
-        break;
-      case EVR_SIGMOID: method = algorithm::eltwise_logistic; break;
-      case EVR_TANH: method = algorithm::eltwise_tanh; break;
-      case EVR_RELU6:
-        method = algorithm::eltwise_clip;
-        beta = 6.0f;
-        break;
-      case EVR_HARD_SWISH: method = algorithm::eltwise_hardswish; break;
-      case EVR_SILU:
-        method = algorithm::eltwise_swish;
-        alpha = 1.0f;
-        break;
-      case EVR_GELU: method = algorithm::eltwise_gelu_erf; break;
-      case EVR_GELU_TANH: method = algorithm::eltwise_gelu_tanh; break;
-      default: return refuse("it has no such function");
-    }
+    const Activation a = describe_activation(d.activation);
+    if (!a.refusal.empty()) return refuse(a.refusal);
     const memory::desc vector({d.count}, memory::data_type::f32, tag::x);
-    const dnnl::eltwise_forward::desc operation(prop_kind::forward_inference, method, vector, alpha,
-                                                beta);
-    const dnnl::eltwise_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
-    return finish(w, chosen, vector, vector, {}, 0);
+    const Forward::desc operation(prop_kind::forward_inference, a.method, vector, a.alpha, a.beta);
+    return plain(w, Forward::primitive_desc(operation, user_scratchpad(), engine_));
   }
 
   Prepared softmax(Workload &w) {
-    const evr_softmax_desc &d = w.layer.softmax;
-    const auto f32 = memory::data_type::f32;
-    const bool rows = d.height * d.width == 1;
-    const memory::desc tensor = rows ? memory::desc({d.batch, d.channels}, f32, tag::nc)
-                                     : memory::desc({d.batch, d.channels, d.height, d.width}, f32,
-                                                    d.layout == EVR_NHWC ? tag::nhwc : tag::nchw);
-    const dnnl::softmax_forward::desc operation(prop_kind::forward_inference, tensor, 1);
-    const dnnl::softmax_forward::primitive_desc chosen(operation, user_scratchpad(), engine_);
-    return finish(w, chosen, tensor, tensor, {}, 0);
+    using Forward = dnnl::softmax_forward;
+    const memory::desc tensor = describe_softmax(w.layer.softmax);
+    const Forward::desc operation(prop_kind::forward_inference, tensor, 1);
+    return plain(w, Forward::primitive_desc(operation, user_scratchpad(), engine_));
   }
 
   Prepared dense(Workload &w) {
-    const evr_dense_desc &d = w.layer.dense;
-    const auto f32 = memory::data_type::f32;
-    const memory::desc source({d.batch, d.in_features}, f32, tag::nc);
-    const memory::desc target({d.batch, d.out_features}, f32, tag::nc);
-    const memory::desc bias({d.out_features}, f32, tag::x);
-    const memory::dims shape = {d.out_features, d.in_features};
-    const memory::desc any_weights(shape, f32, tag::any);
-    const tag plain_weights = d.weights_layout == EVR_IO ? tag::io : tag::oi;
-    dnnl::primitive_attr attributes = user_scratchpad();
-    if (d.activation.kind == EVR_RELU) {
-      dnnl::post_ops after_sum;
-      after_sum.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
-      attributes.set_post_ops(after_sum);
-    }
+    using Forward = dnnl::inner_product_forward;
+    const Dense d = describe_dense(w.layer.dense);
     const auto kind = prop_kind::forward_inference;
-    const auto operation =
-        w.has_bias ? dnnl::inner_product_forward::desc(kind, source, any_weights, bias, target)
-                   : dnnl::inner_product_forward::desc(kind, source, any_weights, target);
-    const dnnl::inner_product_forward::primitive_desc chosen(operation, attributes, engine_);
-    const memory packed(chosen.weights_desc(), engine_);
-    reorder(memory({shape, f32, plain_weights}, engine_, w.weights.data()), packed);
-    std::unordered_map<int, memory> arguments = {{DNNL_ARG_WEIGHTS, packed}};
-    if (w.has_bias) arguments.insert({DNNL_ARG_BIAS, memory(bias, engine_, w.bias.data())});
-    return finish(w, chosen, source, target, std::move(arguments),
-                  chosen.weights_desc().get_size());
+    const auto operation = w.has_bias
+                               ? Forward::desc(kind, d.source, d.any_weights, d.bias, d.target)
+                               : Forward::desc(kind, d.source, d.any_weights, d.target);
+    return weighted(
+        w, Forward::primitive_desc(operation, with_relu(w.layer.dense.activation), engine_), d);
   }
 
   PeerSettings settings_;
-  bool own_layout_;
+  OneDnnUse use_;
   dnnl::status status_;
   dnnl::engine engine_;
 };
 
 }  // namespace
 
-std::unique_ptr<Peer> make_onednn(const PeerSettings &settings, bool own_layout) {
-  return std::make_unique<OneDnn>(settings, own_layout);
+std::unique_ptr<Peer> make_onednn(const PeerSettings &settings, OneDnnUse use) {
+  return std::make_unique<OneDnn>(settings, use);
 }
 
 }  // namespace evr_bench

@@ -160,6 +160,8 @@ class OpenBlas final : public Peer {
   }
 
   std::string refusal() const override {
+    if (settings_.direction != Direction::forward)
+      return "a matrix library, here without backward passes";
     if (settings_.isa == EVR_ISA_SCALAR) return "it has no kernels without vector instructions";
     return "";
   }

@@ -13,8 +13,10 @@ void limit_peers(evr_isa isa, char **arguments) {
 std::vector<std::unique_ptr<Peer>> make_peers(const PeerSettings &settings) {
   std::vector<std::unique_ptr<Peer>> peers;
 #ifdef EVR_BENCH_ONEDNN
-  peers.push_back(make_onednn(settings, false));
-  if (settings.own_layout) peers.push_back(make_onednn(settings, true));
+  peers.push_back(make_onednn(settings, OneDnnUse::peer));
+  if (settings.direction != Direction::forward)
+    peers.push_back(make_onednn(settings, OneDnnUse::reordering));
+  if (settings.own_layout) peers.push_back(make_onednn(settings, OneDnnUse::own_layout));
 #endif
 #ifdef EVR_BENCH_XNNPACK
   peers.push_back(make_xnnpack(settings));

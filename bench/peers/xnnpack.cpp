@@ -53,6 +53,7 @@ class XnnPack final : public Peer {
   std::string version() const override { return EVR_BENCH_XNNPACK_VERSION; }
 
   std::string refusal() const override {
+    if (settings_.direction != Direction::forward) return "it has no backward passes";
     if (status_ != xnn_status_success) return status_text(status_);
     // It has no tiles to do without.
     if (settings_.isa < settings_.machine_isa && settings_.isa < EVR_ISA_AVX512)
