@@ -151,6 +151,7 @@ START_TEST(null_plans_are_harmless) {
   ck_assert_uint_eq(evr_conv2d_workspace_size(NULL, false), 0);
   ck_assert_uint_eq(evr_conv2d_workspace_size(NULL, true), 0);
   ck_assert_uint_eq(evr_conv2d_packed_size(NULL), 0);
+  ck_assert_uint_eq(evr_conv2d_backward_data_packed_size(NULL), 0);
   evr_pool2d_plan_destroy(NULL);
   ck_assert_str_eq(evr_pool2d_plan_variant(NULL), "");
   evr_pad2d_plan_destroy(NULL);

@@ -47,19 +47,29 @@ EVR_API const char *evr_conv2d_backward_data_plan_variant(
     const evr_conv2d_backward_data_plan *plan);
 /** Most threads that the plan uses. 0 for NULL. */
 EVR_API int evr_conv2d_backward_data_plan_threads(const evr_conv2d_backward_data_plan *plan);
-/** Bytes of workspace for one execution, with room for the weights turned and packed. 0 for a NULL
- *  plan. */
+/** Bytes of workspace for one execution, with room to pack plain weights. 0 for a NULL plan. */
 EVR_API size_t evr_conv2d_backward_data_workspace_size(const evr_conv2d_backward_data_plan *plan);
+
+/** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). */
+EVR_API size_t evr_conv2d_backward_data_packed_size(const evr_conv2d_backward_data_plan *plan);
+
+/** Packs weights, turned, once for several executions of this plan, as evr_conv2d_pack does for the
+ *  forward pass: where weights stay for a while, of a frozen layer, or when gradients of several
+ *  batches are added up before a step. packed has evr_conv2d_backward_data_packed_size bytes, any
+ *  alignment. */
+EVR_API evr_status evr_conv2d_backward_data_pack(const evr_conv2d_backward_data_plan *plan,
+                                                 const float *weights, void *packed);
 
 /** All that an execution can be given. Zero what is not used. */
 typedef struct evr_conv2d_backward_data_arguments {
   const float *dy;
-  const float *weights;
-  const float *y;   /**< the forward pass's output, or NULL; see evr_conv2d_backward_weights */
-  const float *z;   /**< what its activation was applied to, or NULL; likewise */
-  float *dx;        /**< the gradient with respect to x */
-  float *dresidual; /**< with respect to the residual, which is g; or NULL */
-  void *workspace;  /**< evr_conv2d_backward_data_workspace_size bytes, any alignment; NULL: the
+  const float *weights; /**< plain weights; may be NULL where packed is given */
+  const void *packed;   /**< from evr_conv2d_backward_data_pack, or NULL */
+  const float *y;       /**< the forward pass's output, or NULL; see evr_conv2d_backward_weights */
+  const float *z;       /**< what its activation was applied to, or NULL; likewise */
+  float *dx;            /**< the gradient with respect to x */
+  float *dresidual;     /**< with respect to the residual, which is g; or NULL */
+  void *workspace;      /**< evr_conv2d_backward_data_workspace_size bytes, any alignment; NULL: the
                                library allocates and releases one */
 } evr_conv2d_backward_data_arguments;
 

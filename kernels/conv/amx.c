@@ -75,10 +75,10 @@ static vf load_weights(const evr_conv2d_problem *p, const float *weights, int64_
                        int64_t ic, int64_t oc) {
   if (ic >= p->desc.in_channels) return vf_zero();
   const int64_t lanes = evr_min(EVR_LANES, p->desc.out_channels - oc);
-  const float *from = weights + evr_weight_offset(p, kh, kw, ic, oc);
-  if (p->desc.filter_layout == EVR_HWIO) return vf_load_n(from, lanes);
+  const float *from = evr_weight_at(p, weights, kh, kw, ic, 0, oc);
+  if (p->weights.out == 1) return vf_load_n(from, lanes);
   float values[EVR_LANES] = {0};
-  for (int64_t l = 0; l < lanes; l++) values[l] = from[l * p->depth];
+  for (int64_t l = 0; l < lanes; l++) values[l] = from[l * p->weights.out];
   return vf_load(values);
 }
 

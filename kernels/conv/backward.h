@@ -18,7 +18,8 @@ typedef struct evr_conv2d_backward_problem {
 /* Backward data, of zero padding; and transposed convolution, the same with bias and activation. */
 typedef struct evr_conv2d_backward_data_call {
   const float *g;       /* gradient at the convolution's output */
-  const float *weights; /* plain */
+  const float *weights; /* plain; NULL where the variant packs */
+  const void *packed;   /* aligned; NULL where the variant does not pack */
   const float *bias;    /* for each channel of dx, or NULL */
   float *dx;
   void *workspace; /* aligned; workspace_size bytes */

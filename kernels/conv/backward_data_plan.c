@@ -20,7 +20,7 @@ static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y)
 static void execute_trial(const evr_kernel *kernel, const void *problem,
                           const evr_trial_buffers *b) {
   const evr_conv2d_backward_data_call call = {
-      .g = b->x, .weights = b->weights, .dx = b->y, .workspace = b->workspace};
+      .g = b->x, .weights = b->weights, .packed = b->packed, .dx = b->y, .workspace = b->workspace};
   kernel->forward(problem, &call);
 }
 
@@ -102,11 +102,32 @@ size_t evr_conv2d_backward_data_workspace_size(const evr_conv2d_backward_data_pl
   return evr_backward_workspace_size((const evr_backward_plan *)plan);
 }
 
+size_t evr_conv2d_backward_data_packed_size(const evr_conv2d_backward_data_plan *plan) {
+  return plan != NULL ? evr_with_slack(plan->plan.packed_bytes) : 0;
+}
+
+evr_status evr_conv2d_backward_data_pack(const evr_conv2d_backward_data_plan *plan,
+                                         const float *weights, void *packed) {
+  EVR_TRY(evr_check_pointer("plan", plan));
+  EVR_TRY(evr_check_pointer("weights", weights));
+  const evr_backward_plan *p = &plan->plan;
+  if (p->packed_bytes == 0) return EVR_OK;
+  EVR_TRY(evr_check_pointer("packed", packed));
+  const evr_buffer buffers[] = {
+      {"weights", weights, (size_t)p->sizes.weights_count * sizeof(float), false},
+      {"packed", packed, evr_conv2d_backward_data_packed_size(plan), true},
+  };
+  EVR_TRY(evr_check_buffers(buffers, 2));
+  p->head.variant->kernel->pack(&p->problem, weights, evr_align(packed));
+  return EVR_OK;
+}
+
 static evr_status check_call(const evr_backward_plan *plan,
                              const evr_conv2d_backward_data_arguments *a) {
   const evr_backward_given given = {a->dy, a->y, a->z};
   EVR_TRY(evr_backward_check_given(plan, &given));
-  EVR_TRY(evr_check_pointer("weights", a->weights));
+  const bool packed = a->packed != NULL && plan->packed_bytes > 0;
+  if (!packed) EVR_TRY(evr_check_pointer("weights", a->weights));
   EVR_TRY(evr_check_pointer("dx", a->dx));
   const evr_conv2d_sizes *s = &plan->sizes;
   const size_t y_bytes = (size_t)s->y_count * sizeof(float);
@@ -115,7 +136,8 @@ static evr_status check_call(const evr_backward_plan *plan,
       {"dy", a->dy, y_bytes, false},
       {"y", read ? a->y : NULL, y_bytes, false},
       {"z", read ? a->z : NULL, y_bytes, false},
-      {"weights", a->weights, (size_t)s->weights_count * sizeof(float), false},
+      {"weights", packed ? NULL : a->weights, (size_t)s->weights_count * sizeof(float), false},
+      {"packed", packed ? a->packed : NULL, evr_with_slack(plan->packed_bytes), false},
       {"dx", a->dx, (size_t)s->x_count * sizeof(float), true},
       {"dresidual", a->dresidual, y_bytes, true},
       {"workspace", a->workspace, evr_backward_workspace_size(plan), true},
@@ -140,6 +162,7 @@ evr_status evr_conv2d_backward_data_execute(const evr_conv2d_backward_data_plan 
   const evr_conv2d_backward_data_call call = {
       .g = evr_backward_gradient(p, &given, workspace, a->dresidual),
       .weights = a->weights,
+      .packed = evr_backward_packed(p, a->weights, a->packed, workspace),
       .dx = dx,
       .workspace = workspace};
   p->head.variant->kernel->forward(&p->problem, &call);

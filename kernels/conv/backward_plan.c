@@ -33,6 +33,8 @@ evr_status evr_backward_plan_new(evr_operation operation, const evr_settings *se
   /* It fits: a variant of more than EVR_MOST_MEMORY is not chosen. */
   made->scratch_bytes =
       kernel->workspace_size != NULL ? evr_size_lines(kernel->workspace_size(problem)) : 0;
+  made->packed_bytes =
+      kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(problem)) : 0;
   *plan = made;
   return EVR_OK;
 }
@@ -74,9 +76,9 @@ evr_status evr_backward_plan_add(evr_backward_plan **plan, const evr_plan_option
   evr_backward_plan *p = *plan;
   evr_status status = add_activation(p, options, settings, activation);
   if (status == EVR_OK) status = add_fold(p, settings, pad);
-  if (status == EVR_OK &&
-      evr_size_sum(p->scratch_bytes, evr_size_sum(p->gradient_bytes, p->padded_bytes)) >
-          (size_t)PTRDIFF_MAX - EVR_ALIGNMENT)
+  if (status == EVR_OK && evr_size_sum(evr_size_sum(p->scratch_bytes, p->packed_bytes),
+                                       evr_size_sum(p->gradient_bytes, p->padded_bytes)) >
+                              (size_t)PTRDIFF_MAX - EVR_ALIGNMENT)
     status =
         evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", p->head.variant->name);
   if (status == EVR_OK) return EVR_OK;
@@ -112,7 +114,17 @@ int evr_backward_plan_threads(const evr_backward_plan *plan) {
 
 size_t evr_backward_workspace_size(const evr_backward_plan *plan) {
   if (plan == NULL) return 0;
-  return evr_with_slack(plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes);
+  return evr_with_slack(plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes +
+                        plan->packed_bytes);
+}
+
+const void *evr_backward_packed(const evr_backward_plan *plan, const float *weights,
+                                const void *packed, void *workspace) {
+  if (plan->packed_bytes == 0) return NULL;
+  if (packed != NULL) return evr_align((void *)(uintptr_t)packed);
+  void *to = (char *)workspace + plan->scratch_bytes + plan->gradient_bytes + plan->padded_bytes;
+  plan->head.variant->kernel->pack(&plan->problem, weights, to);
+  return to;
 }
 
 /* The forward pass's line, and what of the descriptor that lacks. */

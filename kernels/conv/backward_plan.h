@@ -20,8 +20,9 @@ typedef struct evr_backward_plan {
    * gradient is folded back; NULL: there is none. */
   const evr_kernel *fold;
   evr_pad2d_problem pad;
-  /* Workspace in this order, in whole lines: the variant's own, g, the padded gradient. */
-  size_t scratch_bytes, gradient_bytes, padded_bytes;
+  /* Workspace in this order, in whole lines: the variant's own, g, the padded gradient, and weights
+   * packed for the variant, unless the caller has packed them. */
+  size_t scratch_bytes, gradient_bytes, padded_bytes, packed_bytes;
 } evr_backward_plan;
 
 /* Options, and the threads that the work is worth. */
@@ -49,6 +50,10 @@ evr_status evr_backward_check_given(const evr_backward_plan *plan, const evr_bac
 /* g: dy itself, or made in `to`, or where that is NULL in the plan's workspace. */
 const float *evr_backward_gradient(const evr_backward_plan *plan, const evr_backward_given *given,
                                    void *workspace, float *to);
+
+/* Packed weights: those of the caller, or where there are none, packed in the workspace. */
+const void *evr_backward_packed(const evr_backward_plan *plan, const float *weights,
+                                const void *packed, void *workspace);
 
 /* 0 for NULL, both. */
 int evr_backward_plan_threads(const evr_backward_plan *plan);

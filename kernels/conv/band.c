@@ -271,6 +271,23 @@ static void point_windows(layer *l, const rectangle *r, int64_t kh, int64_t kw) 
   }
 }
 
+static void add_places(layer *l, const rectangle *r) {
+  const int64_t width = l->p->sizes.conv_width;
+  const evr_spread to = evr_output_spread(l->p);
+  if (r->left == 0 && r->right == width && to.row == width * to.pixel) {
+    const int64_t start = evr_max(r->first, r->top * width);
+    l->places = evr_count_on(l->places, evr_min(r->last, r->bottom * width) - start,
+                             start * to.pixel, to.pixel);
+    return;
+  }
+  for (int64_t oh = r->top; oh < r->bottom; oh++) {
+    int64_t start, end;
+    row_span(r, width, oh, &start, &end);
+    if (start < end)
+      l->places = evr_count_on(l->places, end - start, oh * to.row + start * to.pixel, to.pixel);
+  }
+}
+
 /* inside: these taps are, for all pixels. */
 static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range rows,
                        tap_range columns, bool inside) {
@@ -280,19 +297,7 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
   region->pointers = l->pointers;
   region->places = l->places;
   region->run = l->run;
-  if (r->left == 0 && r->right == width) {
-    const int64_t start = evr_max(r->first, r->top * width);
-    l->places = evr_count_on(l->places, evr_min(r->last, r->bottom * width) - start,
-                             start * d->out_channels, d->out_channels);
-  } else {
-    for (int64_t oh = r->top; oh < r->bottom; oh++) {
-      int64_t start, end;
-      row_span(r, width, oh, &start, &end);
-      if (start < end)
-        l->places = evr_count_on(l->places, end - start, (oh * width + start) * d->out_channels,
-                                 d->out_channels);
-    }
-  }
+  add_places(l, r);
   region->pixels = l->places - region->places;
   region->pointer_step = inside ? 0 : region->pixels;
   if (region->pixels == 0) {
@@ -396,6 +401,10 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
       .places = (int64_t *)(void *)places,
       .run = (evr_run *)(void *)runs,
   };
+  const int64_t width = p->sizes.conv_width;
+  const int64_t top = first_pixel == 0 ? 0 : first_pixel / width;
+  const int64_t bottom = first_pixel + pixels <= width ? 1 : (first_pixel + pixels - 1) / width + 1;
+  const rectangle all = {top, bottom, 0, width, first_pixel, first_pixel + pixels};
   band->count = 0;
   if (shape->folded) {
     band->regions[band->count++] = (evr_region){.pixels = pixels,
@@ -404,22 +413,18 @@ void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d
                                                 .pointers = l.pointers,
                                                 .pointer_step = 0,
                                                 .places = l.places};
-    evr_count_on(l.places, pixels, first_pixel * d->out_channels, d->out_channels);
+    add_places(&l, &all);
     evr_band_point_rows(shape, p, l.x, first_pixel, pixels, zeros, l.pointers, l.run);
     if (skip && shape->way != EVR_LEAVE_NONE) cut_rows(band, &l, first_pixel, first_pixel + pixels);
     return;
   }
   if (shape->zero_bytes > 0) memset(zeros, 0, shape->zero_bytes);
-  const int64_t width = p->sizes.conv_width;
   const layer start = l;
   if (skip && shape->way != EVR_LEAVE_NONE) {
     if (add_regions(band, &l, first_pixel, first_pixel + pixels)) return;
     l = start;
     band->count = 0;
   }
-  const int64_t top = first_pixel == 0 ? 0 : first_pixel / width;
-  const int64_t bottom = first_pixel + pixels <= width ? 1 : (first_pixel + pixels - 1) / width + 1;
-  const rectangle all = {top, bottom, 0, width, first_pixel, first_pixel + pixels};
   add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width},
              !is_padded(d));
 }

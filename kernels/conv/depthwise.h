@@ -36,6 +36,19 @@ void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p, const evr
 void EVR_NAME(evr_depthwise_blocks_forward)(const evr_conv2d_problem *p,
                                             const evr_conv2d_call *call);
 
+/* A weight to be packed, of an output channel of all. */
+EVR_INLINE const float *evr_weight_of(const evr_conv2d_problem *p, const float *weights, int64_t kh,
+                                      int64_t kw, int64_t channel) {
+  return evr_weight_at(p, weights, kh, kw, 0, channel / p->group_out, channel % p->group_out);
+}
+
+/* Whether those of each channel are so many floats after those of the one before. */
+EVR_INLINE bool evr_weights_are_apart(const evr_conv2d_problem *p, int64_t step) {
+  const evr_weight_steps *s = &p->weights;
+  return (p->group_out == 1 || s->out == step) &&
+         (p->desc.groups == 1 || s->group == p->group_out * step);
+}
+
 /* Activations that a kernel applies to its sums in registers; the others it leaves to
  * evr_activation_apply. */
 EVR_INLINE bool evr_depthwise_activates(evr_activation_kind kind) {

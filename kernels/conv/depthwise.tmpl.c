@@ -152,4 +152,5 @@ const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {
     .pack = pack,
     .forward = forward,
     .prepare = prepare,
+    .spreads = true,
 };

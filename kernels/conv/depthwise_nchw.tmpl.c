@@ -121,16 +121,23 @@ size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p) {
   return cut_bytes(&c);
 }
 
-size_t EVR_NAME(evr_depthwise_nchw_packed_size)(const evr_conv2d_problem *p) {
-  return p->desc.filter_layout == EVR_OIHW ? 0 : evr_size_floats(p->sizes.weights_count);
+/* The plain order of OIHW: [channel][kh][kw]. Whether weights are in that order as they are. */
+static bool reads_plain(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  return evr_weights_are_apart(p, p->depth) && (d->kernel_width == 1 || p->weights.column == 1) &&
+         (d->kernel_height == 1 || p->weights.row == d->kernel_width);
 }
 
-/* The plain order of OIHW: [channel][kh][kw]. */
+size_t EVR_NAME(evr_depthwise_nchw_packed_size)(const evr_conv2d_problem *p) {
+  return reads_plain(p) ? 0 : evr_size_floats(p->sizes.weights_count);
+}
+
 void EVR_NAME(evr_depthwise_nchw_pack)(const evr_conv2d_problem *p, const float *weights,
                                        float *packed) {
   for (int64_t oc = 0; oc < p->desc.out_channels; oc++)
-    for (int64_t tap = 0; tap < p->depth; tap++)
-      *packed++ = weights[tap * p->desc.out_channels + oc];
+    for (int64_t kh = 0; kh < p->desc.kernel_height; kh++)
+      for (int64_t kw = 0; kw < p->desc.kernel_width; kw++)
+        *packed++ = *evr_weight_of(p, weights, kh, kw, oc);
 }
 
 typedef struct job {
@@ -392,6 +399,6 @@ void EVR_NAME(evr_depthwise_nchw_forward)(const evr_conv2d_problem *p,
   j.p = p;
   j.call = call;
   read_cut(p, &j.c);
-  j.weights = p->desc.filter_layout == EVR_OIHW ? call->weights : call->packed;
+  j.weights = reads_plain(p) ? call->weights : call->packed;
   evr_parallel_for(&p->common.parallel, p->desc.batch * j.c.groups * j.c.chunks, run_task, &j);
 }

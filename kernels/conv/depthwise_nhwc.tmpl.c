@@ -209,22 +209,19 @@ size_t EVR_NAME(evr_depthwise_nhwc_packed_size)(const evr_conv2d_problem *p) {
 void EVR_NAME(evr_depthwise_nhwc_pack)(const evr_conv2d_problem *p, const float *weights,
                                        float *packed) {
   const evr_conv2d_desc *d = &p->desc;
-  const int64_t taps = d->kernel_height * d->kernel_width;
-  const int64_t tap_step = d->filter_layout == EVR_HWIO ? d->out_channels : 1;
-  const int64_t channel_step = d->filter_layout == EVR_HWIO ? 1 : taps;
-  const int64_t lanes = evr_min(d->out_channels, EVR_LANES);
-  for (int64_t v = 0; v < evr_ceil_div(d->out_channels, EVR_LANES); v++) {
-    const float *in = weights + vector_start(p, v) * channel_step;
+  const int64_t taps = p->depth, lanes = evr_min(d->out_channels, EVR_LANES);
+  const bool neighbours = evr_weights_are_apart(p, 1);
+  for (int64_t v = 0; v < evr_ceil_div(d->out_channels, EVR_LANES); v++)
     for (int64_t tap = 0; tap < taps; tap++, packed += EVR_LANES) {
-      const float *first = in + tap * tap_step;
-      if (channel_step == 1) {
-        vf_store(packed, vf_load_n(first, lanes));
+      const int64_t kh = tap / d->kernel_width, kw = tap % d->kernel_width;
+      const int64_t channel = vector_start(p, v);
+      if (neighbours) {
+        vf_store(packed, vf_load_n(evr_weight_of(p, weights, kh, kw, channel), lanes));
         continue;
       }
       for (int64_t i = 0; i < EVR_LANES; i++)
-        packed[i] = i < lanes ? first[i * channel_step] : 0.0f;
+        packed[i] = i < lanes ? *evr_weight_of(p, weights, kh, kw, channel + i) : 0.0f;
     }
-  }
 }
 
 typedef struct job {
@@ -347,8 +344,8 @@ static void run(const task_view *t, int64_t row, int64_t end_row, int64_t tile, 
   const evr_conv2d_desc *d = &t->p->desc;
   const cut *c = t->c;
   const int64_t width = t->p->sizes.conv_width, ow = tile_start(c, tile);
-  const int64_t at = ((t->image * t->p->sizes.conv_height + row) * width + ow) * d->out_channels +
-                     t->first_channel;
+  const evr_spread to = evr_output_spread(t->p);
+  const int64_t at = t->image * to.image + row * to.row + ow * to.pixel + t->first_channel;
   evr_depthwise_work work = t->work;
   work.y += at;
   if (work.residual != NULL) work.residual += at;
@@ -473,6 +470,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   t.copy = t.zeros; /* a task has one or the other */
   float *const sums = (float *)(void *)(scratch + c->zero_bytes);
   const float *packed = j->call->packed;
+  const evr_spread to = evr_output_spread(p);
   t.work = (evr_depthwise_work){
       .kernel_height = d->kernel_height,
       .kernel_width = d->kernel_width,
@@ -491,8 +489,8 @@ static void run_task(void *argument, int64_t task, int slot) {
       .pixels = t.pixels,
       .y = j->call->y,
       .residual = j->call->residual,
-      .y_row = p->sizes.conv_width * d->out_channels,
-      .y_pitch = d->out_channels,
+      .y_row = to.row,
+      .y_pitch = to.pixel,
   };
   find_rows(&t);
   if (c->copied) {

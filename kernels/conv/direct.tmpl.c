@@ -10,6 +10,7 @@
 #include "conv/band_rows.h"
 #include "conv/direct_tile.h"
 #include "conv/pace.h"
+#include "conv/weights.h"
 #include "core/checked.h"
 #include "core/cpu.h"
 #include "core/memory.h"
@@ -185,30 +186,17 @@ static void pack(const void *problem, const float *weights, void *packed) {
     EVR_NAME(evr_conv2d_direct_nchw_pack)(p, weights, packed);
     return;
   }
-  const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
-  const int64_t step = d->filter_layout == EVR_HWIO ? 1 : p->depth;
   float *out = (float *)(void *)((char *)packed + HEADER_BYTES);
-  float not_finite = 0.0f; /* becomes NaN with the first infinity or NaN */
-  for (int64_t group = 0; group < d->groups; group++)
+  bool finite = true;
+  for (int64_t group = 0; group < p->desc.groups; group++)
     for (int64_t block = 0; block < b.blocks; block++) {
       int64_t first, count;
       block_vectors(&b, block, &first, &count);
-      const int64_t channel = first * EVR_LANES, width = count * EVR_LANES;
-      const int64_t real = evr_min(width, p->group_out - channel);
-      for (int64_t kh = 0; kh < d->kernel_height; kh++)
-        for (int64_t kw = 0; kw < d->kernel_width; kw++)
-          for (int64_t ic = 0; ic < p->group_in; ic++, out += width) {
-            const float *in =
-                weights + evr_weight_offset(p, kh, kw, ic, group * p->group_out + channel);
-            for (int64_t i = 0; i < real; i++) {
-              out[i] = in[i * step];
-              not_finite += out[i] * 0.0f;
-            }
-            for (int64_t i = real; i < width; i++) out[i] = 0.0f;
-          }
+      if (!evr_weights_take(p, weights, group, first * EVR_LANES, count, out)) finite = false;
+      out += count * EVR_LANES * p->depth;
     }
-  ((packed_header *)packed)->finite = not_finite == 0.0f ? 1 : 0;
+  ((packed_header *)packed)->finite = finite ? 1 : 0;
 }
 
 typedef struct job {
@@ -238,9 +226,8 @@ static void repair_pixel(const block_work *w, int64_t place) {
   const evr_conv2d_problem *p = w->j->p;
   const evr_conv2d_desc *d = &p->desc;
   const evr_conv2d_call *call = w->j->call;
-  const int64_t image = w->image * p->sizes.conv_height * p->sizes.conv_width * d->out_channels;
-  const int64_t oh = place / d->out_channels / p->sizes.conv_width;
-  const int64_t ow = place / d->out_channels % p->sizes.conv_width;
+  const evr_spread to = evr_output_spread(p);
+  const int64_t oh = place / to.row, ow = place % to.row / to.pixel;
   for (int64_t i = 0; i < w->channels; i++) {
     const float *weight = w->weights + i;
     float sum = 0.0f;
@@ -256,7 +243,7 @@ static void repair_pixel(const block_work *w, int64_t place) {
         for (int64_t ic = 0; ic < p->group_in; ic++, weight += w->vectors * EVR_LANES)
           sum = fmaf(inside ? x[ic] : 0.0f, *weight, sum);
       }
-    const int64_t at = image + place + w->channel + i;
+    const int64_t at = w->image * to.image + place + w->channel + i;
     if (call->bias != NULL) sum += call->bias[w->channel + i];
     if (call->residual != NULL) sum += call->residual[at];
     call->y[at] = d->activation.kind == EVR_RELU && sum < 0.0f ? 0.0f : sum;
@@ -325,8 +312,7 @@ static void convolve_block(const block_work *w) {
   const evr_conv2d_desc *d = &p->desc;
   const evr_conv2d_call *call = w->j->call;
   const blocking *b = &w->j->b;
-  const int64_t at =
-      w->image * p->sizes.conv_height * p->sizes.conv_width * d->out_channels + w->channel;
+  const int64_t at = w->image * evr_output_spread(p).image + w->channel;
   evr_tile tile = {
       .weights = w->weights,
       .y = call->y + at,
@@ -417,4 +403,5 @@ const evr_kernel EVR_NAME(evr_conv2d_direct) = {
     .pack = pack,
     .forward = forward,
     .prepare = prepare,
+    .spreads = true,
 };

@@ -93,6 +93,12 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   problem->y_plane = problem->residual_plane = s->conv_height * s->conv_width;
   problem->depth = d->kernel_height * d->kernel_width * problem->group_in;
   problem->multiplies = (double)s->y_count * (double)problem->depth;
+  problem->weights =
+      (evr_weight_steps){.row = evr_weight_offset(problem, 1, 0, 0, 0),
+                         .column = evr_weight_offset(problem, 0, 1, 0, 0),
+                         .in = evr_weight_offset(problem, 0, 0, 1, 0),
+                         .out = evr_weight_offset(problem, 0, 0, 0, 1),
+                         .group = evr_weight_offset(problem, 0, 0, 0, problem->group_out)};
   return EVR_OK;
 }
 

@@ -14,6 +14,17 @@ typedef struct evr_prepared {
   int64_t state[40];
 } evr_prepared;
 
+/* Floats from one kernel row, kernel column, input channel of a group, output channel of a group,
+ * or group to the next. */
+typedef struct evr_weight_steps {
+  int64_t row, column, in, out, group;
+} evr_weight_steps;
+
+/* Floats from one output pixel, row or image of NHWC to the next. */
+typedef struct evr_spread {
+  int64_t pixel, row, image;
+} evr_spread;
+
 /* A problem may be a band of a larger one: sizes.conv_height rows of its output from first_row on.
  * desc and x are those of the whole, y and residual begin with the band. What is packed for the
  * whole serves the band, so it must depend on neither; nor must the size of the workspace depend on
@@ -32,6 +43,10 @@ typedef struct evr_conv2d_problem {
   int64_t scratch_share, scratch_threads;
   int64_t first_row;
   int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
+  /* Of the weights that are packed: as desc.filter_layout has them, unless they are a part of other
+   * weights. Whoever reads plain ones goes by the layout. */
+  evr_weight_steps weights;
+  evr_spread spread; /* of y, for kernels that spread; pixel is 0 where outputs are neighbours */
   evr_prepared prepared;
 } evr_conv2d_problem;
 
@@ -83,7 +98,22 @@ static inline int64_t evr_output_offset(const evr_conv2d_problem *p, int64_t pla
              : (n * channels + oc) * plane + pixel;
 }
 
-/* Offset of one weight: ic counts within the group, oc over all groups. */
+/* Where the outputs of NHWC lie. */
+static inline evr_spread evr_output_spread(const evr_conv2d_problem *p) {
+  if (p->spread.pixel != 0) return p->spread;
+  const int64_t row = p->sizes.conv_width * p->desc.out_channels;
+  return (evr_spread){p->desc.out_channels, row, row * p->sizes.conv_height};
+}
+
+/* A weight to be packed: ic and oc count within the group. */
+static inline const float *evr_weight_at(const evr_conv2d_problem *p, const float *weights,
+                                         int64_t kh, int64_t kw, int64_t ic, int64_t group,
+                                         int64_t oc) {
+  const evr_weight_steps *s = &p->weights;
+  return weights + kh * s->row + kw * s->column + ic * s->in + group * s->group + oc * s->out;
+}
+
+/* Offset of one plain weight: ic counts within the group, oc over all groups. */
 static inline int64_t evr_weight_offset(const evr_conv2d_problem *p, int64_t kh, int64_t kw,
                                         int64_t ic, int64_t oc) {
   const evr_conv2d_desc *d = &p->desc;

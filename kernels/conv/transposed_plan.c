@@ -196,7 +196,12 @@ evr_status evr_conv2d_transposed_forward(const evr_conv2d_transposed_plan *plan,
   EVR_TRY(evr_take_workspace(&p->head.allocator, evr_backward_workspace_size(p), workspace, &own,
                              &scratch));
   const evr_conv2d_backward_data_call call = {
-      .g = x, .weights = weights, .bias = bias, .dx = y, .workspace = scratch};
+      .g = x,
+      .weights = weights,
+      .packed = evr_backward_packed(p, weights, NULL, scratch),
+      .bias = bias,
+      .dx = y,
+      .workspace = scratch};
   p->head.variant->kernel->forward(&p->problem, &call);
   evr_release(&p->head.allocator, own);
   return EVR_OK;

@@ -27,22 +27,47 @@ static evr_direction columns_of(const evr_conv2d_backward_problem *p) {
 typedef struct part {
   const evr_conv2d_backward_problem *p;
   evr_phase rows, columns;
+  const evr_kernel *kernel;
   evr_conv2d_problem inner; /* the convolution that gives them */
+  int64_t first_weight;     /* where its weights begin in those of all parts */
+  int64_t first_pixel;      /* likewise its pixels in dx */
   bool copied;              /* of a copy of the gradient, cut or padded already */
-  bool plain_weights;       /* with the weights as they are */
-  bool whole;               /* which are all that there are, so dx is written to */
+  bool direct;              /* dx is written to, else a buffer */
 } part;
 
-static evr_status make_part(part *t, const evr_conv2d_backward_problem *p) {
+/* The turned filter's weights, where they lie: the part's taps in descending order, inputs and
+ * outputs exchanged. */
+static void find_weights(part *t) {
+  const evr_weight_steps *s = &t->p->conv.weights;
+  const int64_t row = t->rows.tap_step * s->row, column = t->columns.tap_step * s->column;
+  t->first_weight = t->rows.tap * s->row + (t->rows.taps - 1) * row + t->columns.tap * s->column +
+                    (t->columns.taps - 1) * column;
+  t->inner.weights = (evr_weight_steps){
+      .row = -row, .column = -column, .in = s->out, .out = s->in, .group = s->group};
+}
+
+/* Whether the convolution writes to dx, and where. */
+static void find_pixels(part *t) {
+  const evr_conv2d_desc *d = &t->p->conv.desc;
+  const evr_phase *rows = &t->rows, *columns = &t->columns;
+  t->direct = rows->count == d->in_height && columns->count == d->in_width;
+  if (t->direct || !t->kernel->spreads || t->inner.desc.layout == EVR_NCHW) return;
+  /* A step that is never taken may be any number. */
+  const int64_t channels = d->in_channels, line = d->in_width * channels;
+  t->direct = true;
+  t->first_pixel = rows->first * line + columns->first * channels;
+  t->inner.spread = (evr_spread){.pixel = (columns->count > 1 ? d->stride_width : 1) * channels,
+                                 .row = (rows->count > 1 ? d->stride_height : 1) * line,
+                                 .image = d->in_height * line};
+}
+
+static evr_status make_part(part *t) {
+  const evr_conv2d_backward_problem *p = t->p;
   const evr_conv2d_desc *d = &p->conv.desc;
   const evr_phase *rows = &t->rows, *columns = &t->columns;
-  t->p = p;
+  t->first_pixel = 0;
   t->copied = rows->pad_before < 0 || rows->pad_after < 0 || columns->pad_before < 0 ||
               columns->pad_after < 0;
-  t->whole = rows->count == d->in_height && columns->count == d->in_width;
-  /* With one tap a filter is a matrix, and one layout's matrix is the other's, exchanged. */
-  t->plain_weights = d->groups == 1 && d->kernel_height == 1 && d->kernel_width == 1;
-  const bool other = t->plain_weights && d->filter_layout == EVR_HWIO;
   evr_conv2d_desc inner = {.batch = d->batch,
                            .groups = d->groups,
                            .in_channels = d->out_channels,
@@ -61,7 +86,7 @@ static evr_status make_part(part *t, const evr_conv2d_backward_problem *p) {
                            .pad_right = columns->pad_after,
                            .pad_mode = EVR_PAD_ZERO,
                            .layout = d->layout,
-                           .filter_layout = other ? EVR_OIHW : EVR_HWIO,
+                           .filter_layout = d->filter_layout,
                            .activation = p->activation};
   if (t->copied) {
     inner.in_height = rows->count + (rows->taps - 1) * rows->dilation;
@@ -71,22 +96,26 @@ static evr_status make_part(part *t, const evr_conv2d_backward_problem *p) {
   EVR_TRY(evr_conv2d_problem_init(&t->inner, &inner));
   t->inner.common = p->common;
   evr_conv2d_share_scratch(&t->inner, &t->inner.sizes, 0, p->common.parallel.threads);
+  find_weights(t);
+  find_pixels(t);
   return EVR_OK;
 }
 
-/* Visits every part; stops, and returns false, where one cannot be made or visit says so. */
+/* Visits every part, as kernel makes it; stops, and returns false, where one cannot be made or
+ * visit says so. */
 typedef bool part_visit(const part *t, void *argument);
 
-static bool for_each_part(const evr_conv2d_backward_problem *p, part_visit *visit, void *argument) {
+static bool for_each_part(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
+                          part_visit *visit, void *argument) {
   const evr_direction rows = rows_of(p), columns = columns_of(p);
-  part t;
+  part t = {.p = p, .kernel = kernel};
   for (int64_t i = 0; i < evr_phase_count(&rows); i++) {
     t.rows = evr_phase_of(&rows, i);
     if (t.rows.taps == 0) continue;
     for (int64_t j = 0; j < evr_phase_count(&columns); j++) {
       t.columns = evr_phase_of(&columns, j);
       if (t.columns.taps == 0) continue;
-      if (make_part(&t, p) != EVR_OK || !visit(&t, argument)) return false;
+      if (make_part(&t) != EVR_OK || !visit(&t, argument)) return false;
     }
   }
   return true;
@@ -101,29 +130,44 @@ static bool leaves_pixels(const evr_direction *d) {
 
 /* ---- may it, and what does it take ---- */
 
-typedef struct question {
-  const evr_kernel *inner;
-  char *reason;
-} question;
-
 static bool accepts_part(const part *t, void *argument) {
-  const question *q = argument;
   char reason[EVR_REASON_SIZE];
-  if (q->inner->accepts == NULL || q->inner->accepts(&t->inner, reason)) return true;
-  snprintf(q->reason, EVR_REASON_SIZE, "as a convolution of dy: %.130s", reason);
+  if (t->kernel->accepts == NULL || t->kernel->accepts(&t->inner, reason)) return true;
+  snprintf(argument, EVR_REASON_SIZE, "as a convolution of dy: %.130s", reason);
   return false;
 }
 
 bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reason) {
-  question q = {inner, reason};
   snprintf(reason, EVR_REASON_SIZE, "its convolutions of dy are too large");
-  return for_each_part(problem, accepts_part, &q);
+  return for_each_part(problem, inner, accepts_part, reason);
+}
+
+/* What does not pack reads its weights one after the other: these are copied, so that an execution
+ * with packed weights needs no others. */
+static bool packs(const part *t) {
+  return t->kernel->packed_size != NULL && t->kernel->packed_size(&t->inner) > 0;
+}
+
+static size_t packed_bytes(const part *t) {
+  return packs(t) ? evr_size_lines(t->kernel->packed_size(&t->inner))
+                  : evr_size_floats(t->inner.sizes.weights_count);
+}
+
+static bool add_packed(const part *t, void *argument) {
+  size_t *bytes = argument;
+  *bytes = evr_size_sum(*bytes, packed_bytes(t));
+  return true;
+}
+
+size_t evr_turned_packed_size(const void *problem, const evr_kernel *inner) {
+  size_t bytes = 0;
+  for_each_part(problem, inner, add_packed, &bytes);
+  return bytes;
 }
 
 /* Scratch of the largest part, in this order. */
 typedef struct scratch {
-  const evr_kernel *inner;
-  size_t gradient, weights, packed, inner_bytes, output;
+  size_t gradient, inner_bytes, output;
 } scratch;
 
 static void enlarge(size_t *bytes, size_t wanted) {
@@ -132,82 +176,67 @@ static void enlarge(size_t *bytes, size_t wanted) {
 
 static bool measure_part(const part *t, void *argument) {
   scratch *s = argument;
-  const evr_kernel *inner = s->inner;
+  const evr_kernel *inner = t->kernel;
   const evr_conv2d_sizes *sizes = &t->inner.sizes;
   if (t->copied) enlarge(&s->gradient, evr_size_floats(sizes->x_count));
-  if (!t->plain_weights) enlarge(&s->weights, evr_size_floats(sizes->weights_count));
-  if (!t->whole) enlarge(&s->output, evr_size_floats(sizes->y_count));
-  if (inner->packed_size != NULL)
-    enlarge(&s->packed, evr_size_lines(inner->packed_size(&t->inner)));
+  if (!t->direct) enlarge(&s->output, evr_size_floats(sizes->y_count));
   if (inner->workspace_size != NULL)
     enlarge(&s->inner_bytes, evr_size_lines(inner->workspace_size(&t->inner)));
   return true;
 }
 
 static scratch measure(const evr_conv2d_backward_problem *p, const evr_kernel *inner) {
-  scratch s = {.inner = inner};
-  for_each_part(p, measure_part, &s);
+  scratch s = {0};
+  for_each_part(p, inner, measure_part, &s);
   return s;
 }
 
 size_t evr_turned_workspace_size(const void *problem, const evr_kernel *inner) {
   const scratch s = measure(problem, inner);
-  return evr_size_sum(evr_size_sum(evr_size_sum(s.gradient, s.weights), s.packed),
-                      evr_size_sum(s.inner_bytes, s.output));
+  return evr_size_sum(evr_size_sum(s.gradient, s.inner_bytes), s.output);
 }
 
-typedef struct price {
-  const evr_kernel *inner;
-  double nanoseconds;
-} price;
-
-/* About a nanosecond to turn and pack a weight, and half of one to move a float. */
+/* A float is moved in half a nanosecond. Packing is left out, as it is in the forward pass: all
+ * that could be chosen pack alike. */
 static bool price_part(const part *t, void *argument) {
-  price *q = argument;
+  double *nanoseconds = argument;
   const evr_conv2d_sizes *s = &t->inner.sizes;
-  const double weights = (double)s->weights_count;
-  q->nanoseconds += q->inner->cost(&t->inner) + 60.0 + (t->plain_weights ? 0.0 : weights) +
-                    (q->inner->packed_size != NULL ? 0.5 * weights : 0.0) +
-                    (t->copied ? 0.3 * (double)s->x_count : 0.0) +
-                    (t->whole ? 0.0 : 0.5 * (double)s->y_count);
+  *nanoseconds += t->kernel->cost(&t->inner) + 60.0 + (t->copied ? 0.3 * (double)s->x_count : 0.0) +
+                  (t->direct ? 0.0 : 0.5 * (double)s->y_count);
   return true;
 }
 
 double evr_turned_cost(const void *problem, const evr_kernel *inner) {
-  price q = {inner, 100.0};
-  for_each_part(problem, price_part, &q);
-  return q.nanoseconds;
+  double nanoseconds = 100.0;
+  for_each_part(problem, inner, price_part, &nanoseconds);
+  return nanoseconds;
+}
+
+/* ---- packing ---- */
+
+typedef struct packing {
+  const float *weights;
+  char *to;
+} packing;
+
+static bool pack_part(const part *t, void *argument) {
+  packing *k = argument;
+  const float *weights = k->weights + t->first_weight;
+  if (packs(t))
+    t->kernel->pack(&t->inner, weights, k->to);
+  else
+    memcpy(k->to, weights, (size_t)t->inner.sizes.weights_count * sizeof *weights);
+  k->to += packed_bytes(t);
+  return true;
+}
+
+void evr_turned_pack(const void *problem, const evr_kernel *inner, const float *weights,
+                     void *packed) {
+  packing k = {weights, packed};
+  for_each_part(problem, inner, pack_part, &k);
 }
 
 /* ---- the parts of an execution ---- */
-
-/* The part's taps in descending order, [tap][output of the group][input], which is what the
- * convolution of the gradient takes as HWIO. */
-static void turn_weights(const part *t, const float *weights, evr_turn *turn, float *turned) {
-  const evr_conv2d_problem *p = &t->p->conv;
-  const evr_conv2d_desc *d = &p->desc;
-  const int64_t ic_step = evr_weight_offset(p, 0, 0, 1, 0);
-  const int64_t oc_step = evr_weight_offset(p, 0, 0, 0, 1);
-  for (int64_t h = t->rows.taps - 1; h >= 0; h--)
-    for (int64_t w = t->columns.taps - 1; w >= 0; w--) {
-      const float *tap =
-          weights + evr_weight_offset(p, t->rows.tap + h * t->rows.tap_step,
-                                      t->columns.tap + w * t->columns.tap_step, 0, 0);
-      const bool each = p->group_in == 1 && p->group_out == 1 && oc_step == 1;
-      if (each) memcpy(turned, tap, (size_t)d->in_channels * sizeof *turned);
-      for (int64_t group = 0; group < d->groups && !each; group++) {
-        const float *from = tap + group * p->group_out * oc_step;
-        float *to = turned + group * p->group_in;
-        if (oc_step == 1)
-          turn(from, ic_step, to, d->in_channels, p->group_in, p->group_out);
-        else
-          for (int64_t oc = 0; oc < p->group_out; oc++)
-            for (int64_t ic = 0; ic < p->group_in; ic++)
-              to[oc * d->in_channels + ic] = from[ic * ic_step + oc * oc_step];
-      }
-      turned += p->group_out * d->in_channels;
-    }
-}
 
 /* Rows of images (NHWC) or planes (NCHW), to be copied in parallel. */
 typedef struct copy_job {
@@ -279,71 +308,98 @@ static void spread_rows(void *argument, int64_t task, int slot) {
   }
 }
 
-/* What a pixel is that no window reaches: the activation of the bias alone. */
-static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
-  const evr_conv2d_desc *d = &p->conv.desc;
-  const int64_t plane = d->in_height * d->in_width;
-  if (call->bias == NULL && p->activation.kind == EVR_IDENTITY) {
-    memset(call->dx, 0, (size_t)p->conv.sizes.x_count * sizeof *call->dx);
+/* Rows of dx, of which some pixels are reached by no window. */
+typedef struct fill_job {
+  const evr_conv2d_backward_problem *p;
+  const evr_conv2d_backward_data_call *call;
+  evr_direction rows, columns;
+} fill_job;
+
+/* So many pixels side by side, the channels of plane i, or of NHWC all of them. */
+static void fill_pixels(const fill_job *j, float *to, int64_t pixels, int64_t plane) {
+  const evr_conv2d_desc *d = &j->p->conv.desc;
+  const bool nhwc = d->layout == EVR_NHWC;
+  const float *bias = j->call->bias;
+  if (bias == NULL && j->p->activation.kind == EVR_IDENTITY) {
+    memset(to, 0, (size_t)(pixels * (nhwc ? d->in_channels : 1)) * sizeof *to);
     return;
   }
-  for (int64_t c = 0; c < d->in_channels; c++) {
-    const float sum = call->bias != NULL ? 0.0f + call->bias[c] : 0.0f;
-    const float value = evr_activation_reference(&p->activation, sum);
-    const bool nhwc = d->layout == EVR_NHWC;
-    for (int64_t n = 0; n < d->batch; n++) {
-      float *dx =
-          call->dx + (nhwc ? n * plane * d->in_channels + c : (n * d->in_channels + c) * plane);
-      for (int64_t i = 0; i < plane; i++) dx[i * (nhwc ? d->in_channels : 1)] = value;
-    }
+  for (int64_t c = 0; c < (nhwc ? d->in_channels : 1); c++) {
+    const int64_t channel = nhwc ? c : plane % d->in_channels;
+    const float sum = bias != NULL ? 0.0f + bias[channel] : 0.0f;
+    const float value = evr_activation_reference(&j->p->activation, sum);
+    for (int64_t i = 0; i < pixels; i++) to[nhwc ? i * d->in_channels + c : i] = value;
   }
 }
 
+static bool is_reached(const evr_direction *d, int64_t pixel) {
+  return evr_phase_of(d, pixel % d->stride).taps > 0;
+}
+
+static void fill_row(void *argument, int64_t task, int slot) {
+  (void)slot;
+  const fill_job *j = argument;
+  const evr_conv2d_desc *d = &j->p->conv.desc;
+  const int64_t pixel = d->layout == EVR_NHWC ? d->in_channels : 1;
+  const int64_t plane = task / d->in_height;
+  float *to = j->call->dx + task * d->in_width * pixel;
+  if (!is_reached(&j->rows, task % d->in_height)) {
+    fill_pixels(j, to, d->in_width, plane);
+    return;
+  }
+  for (int64_t first = 0; first < evr_phase_count(&j->columns); first++) {
+    if (is_reached(&j->columns, first)) continue;
+    for (int64_t i = first; i < d->in_width; i += evr_min(d->stride_width, d->in_width))
+      fill_pixels(j, to + i * pixel, 1, plane);
+  }
+}
+
+/* What a pixel is that no window reaches: the activation of the bias alone. */
+static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
+  fill_job j = {p, call, rows_of(p), columns_of(p)};
+  if (!leaves_pixels(&j.rows) && !leaves_pixels(&j.columns)) return;
+  const evr_conv2d_desc *d = &p->conv.desc;
+  const int64_t planes = d->batch * (d->layout == EVR_NHWC ? 1 : d->in_channels);
+  evr_parallel_for(&p->common.parallel, planes * d->in_height, fill_row, &j);
+}
+
 typedef struct execution {
-  evr_turn *turn;
   const evr_conv2d_backward_data_call *call;
   scratch s;
+  const char *packed; /* of the next part */
 } execution;
 
 static bool run_part(const part *t, void *argument) {
-  const execution *e = argument;
-  const evr_kernel *inner = e->s.inner;
+  execution *e = argument;
   const evr_conv2d_problem *p = &t->inner;
-  char *gradient = e->call->workspace, *weights = gradient + e->s.gradient;
-  char *packed = weights + e->s.weights, *workspace = packed + e->s.packed;
+  char *gradient = e->call->workspace, *workspace = gradient + e->s.gradient;
   char *output = workspace + e->s.inner_bytes;
-  evr_conv2d_call call = {.x = e->call->g,
-                          .weights = e->call->weights,
-                          .bias = e->call->bias,
-                          .y = t->whole ? e->call->dx : (float *)(void *)output,
-                          .workspace = workspace};
+  evr_conv2d_call call = {
+      .x = e->call->g,
+      .weights = (const float *)(const void *)e->packed, /* of what does not pack */
+      .packed = e->packed,
+      .bias = e->call->bias,
+      .y = t->direct ? e->call->dx + t->first_pixel : (float *)(void *)output,
+      .workspace = workspace};
+  e->packed += packed_bytes(t);
   if (t->copied) {
     copy_job j = {.t = t, .from = e->call->g, .to = (float *)(void *)gradient};
     j.height = p->desc.in_height;
     run_copy(&j, p->desc.in_channels, p->desc.in_width, copy_gradient_rows);
     call.x = j.to;
   }
-  if (!t->plain_weights) {
-    turn_weights(t, e->call->weights, e->turn, (float *)(void *)weights);
-    call.weights = (float *)(void *)weights;
-  }
-  if (inner->packed_size != NULL && inner->packed_size(p) > 0) {
-    inner->pack(p, call.weights, packed);
-    call.packed = packed;
-  }
-  inner->forward(p, &call);
-  if (!t->whole) {
+  t->kernel->forward(p, &call);
+  if (!t->direct) {
     copy_job j = {.t = t, .from = call.y, .to = e->call->dx, .height = t->rows.count};
     run_copy(&j, p->desc.out_channels, t->columns.count, spread_rows);
   }
   return true;
 }
 
-void evr_turned_forward(const void *problem, const evr_kernel *inner, evr_turn *turn,
-                        const void *call) {
+void evr_turned_forward(const void *problem, const evr_kernel *inner, const void *arguments) {
   const evr_conv2d_backward_problem *p = problem;
-  const evr_direction rows = rows_of(p), columns = columns_of(p);
-  if (leaves_pixels(&rows) || leaves_pixels(&columns)) fill(p, call);
-  execution e = {turn, call, measure(p, inner)};
-  for_each_part(p, run_part, &e);
+  const evr_conv2d_backward_data_call *call = arguments;
+  fill(p, call);
+  execution e = {call, measure(p, inner), call->packed};
+  for_each_part(p, inner, run_part, &e);
 }

@@ -27,18 +27,20 @@ EVR_INLINE size_t evr_conv2d_packed_matrix_size(const evr_conv2d_problem *p) {
 EVR_INLINE void evr_conv2d_pack_matrix(const evr_conv2d_problem *p, const float *weights,
                                        void *packed) {
   const evr_conv2d_desc *d = &p->desc;
-  /* With OIHW, steps of a constant distance are the channels of one tap. */
-  const bool by_tap = d->filter_layout == EVR_OIHW;
-  const int64_t taps = by_tap ? d->kernel_height * d->kernel_width : 1;
+  const evr_weight_steps *s = &p->weights;
+  /* With HWIO all steps are a constant distance apart, else those of the channels of one tap. */
+  const bool even = (d->kernel_width == 1 || s->column == p->group_in * s->in) &&
+                    (d->kernel_height == 1 || s->row == d->kernel_width * p->group_in * s->in);
+  const int64_t taps = even ? 1 : d->kernel_height * d->kernel_width;
   for (int64_t group = 0; group < d->groups; group++) {
     float *to =
         (float *)packed + (size_t)group * (evr_conv2d_packed_group_bytes(p) / sizeof(float));
-    const float *from = weights + evr_weight_offset(p, 0, 0, 0, group * p->group_out);
     for (int64_t tap = 0; tap < taps; tap++) {
-      const evr_gemm_source source = {.source = from + tap,
-                                      .k_step = by_tap ? taps : d->out_channels,
-                                      .lane_step = by_tap ? p->depth : 1,
-                                      .k = by_tap ? p->group_in : p->depth,
+      const evr_gemm_source source = {.source = evr_weight_at(p, weights, tap / d->kernel_width,
+                                                              tap % d->kernel_width, 0, group, 0),
+                                      .k_step = s->in,
+                                      .lane_step = s->out,
+                                      .k = even ? p->depth : p->group_in,
                                       .lanes = p->group_out};
       if (d->layout == EVR_NCHW)
         EVR_NAME(evr_gemm_pack_a)(&source, tap * p->group_in, p->depth, to);
@@ -46,6 +48,106 @@ EVR_INLINE void evr_conv2d_pack_matrix(const evr_conv2d_problem *p, const float 
         EVR_NAME(evr_gemm_pack_b)(&source, tap * p->group_in, p->depth, to);
     }
   }
+}
+
+/* Loads some of the first elements. */
+EVR_INLINE vf evr_weights_load(const float *from, int64_t count) {
+  return count == EVR_LANES ? vf_load(from) : vf_load_n(from, count);
+}
+
+/* Transposes: lane i of row j is from[i * step + j], for so many lanes and EVR_LANES rows, of which
+ * so many there are. Adds what is not finite to *watch, as NaN. */
+EVR_INLINE void evr_weights_turn(const float *from, int64_t step, int64_t lanes, int64_t rows,
+                                 vf square[EVR_LANES], vf *watch) {
+  vf seen = vf_zero();
+  EVR_UNROLL
+  for (int i = 0; i < EVR_LANES; i++) {
+    square[i] = i < lanes ? evr_weights_load(from + i * step, rows) : vf_zero();
+    seen = vf_add(seen, vf_mul(square[i], vf_zero()));
+  }
+  *watch = vf_add(*watch, seen);
+  vf_transpose(square);
+}
+
+/* So many output channels of one tap: step ic to to[ic * pitch]. */
+EVR_INLINE void evr_weights_take_tap(const evr_weight_steps *s, const float *from, int64_t real,
+                                     int64_t channels, int64_t pitch, float *to, vf *watch) {
+  for (int64_t v = 0; v < real; v += EVR_LANES)
+    for (int64_t ic = 0; ic < channels; ic += EVR_LANES) {
+      const int64_t lanes = evr_min(real - v, EVR_LANES), rows = evr_min(EVR_LANES, channels - ic);
+      const float *corner = from + ic * s->in + v * s->out;
+      vf square[EVR_LANES];
+      if (s->in == 1) {
+        evr_weights_turn(corner, s->out, lanes, rows, square, watch);
+      } else {
+        for (int64_t i = 0; i < rows; i++) {
+          float values[EVR_LANES] = {0};
+          for (int64_t l = 0; l < lanes; l++) values[l] = corner[i * s->in + l * s->out];
+          square[i] = vf_load(values);
+          *watch = vf_add(*watch, vf_mul(square[i], vf_zero()));
+        }
+      }
+      EVR_UNROLL
+      for (int i = 0; i < EVR_LANES; i++)
+        if (i < rows) vf_store(to + (ic + i) * pitch + v, square[i]);
+    }
+}
+
+/* The same of all taps, where these lie side by side, in order or backwards. */
+EVR_INLINE void evr_weights_take_window(const evr_conv2d_problem *p, const float *from,
+                                        int64_t lanes, int64_t pitch, float *to, vf *watch) {
+  const evr_weight_steps *s = &p->weights;
+  const int64_t taps = p->desc.kernel_height * p->desc.kernel_width;
+  const bool backwards = s->column < 0;
+  if (backwards) from -= taps - 1;
+  for (int64_t ic = 0; ic < p->group_in; ic++, from += s->in)
+    for (int64_t tap = 0; tap < taps; tap += EVR_LANES) {
+      const int64_t rows = evr_min(EVR_LANES, taps - tap);
+      vf square[EVR_LANES];
+      evr_weights_turn(from + tap, s->out, lanes, rows, square, watch);
+      EVR_UNROLL
+      for (int i = 0; i < EVR_LANES; i++)
+        if (i < rows) {
+          const int64_t at = backwards ? taps - 1 - (tap + i) : tap + i;
+          vf_store(to + (at * p->group_in + ic) * pitch, square[i]);
+        }
+    }
+}
+
+/* So many vectors of a group's output channels, from a channel on, zeros beyond the last:
+ * to[k][vector][lane], k in canonical order. Returns whether all are finite. */
+static inline bool evr_weights_take(const evr_conv2d_problem *p, const float *weights,
+                                    int64_t group, int64_t channel, int64_t vectors, float *to) {
+  const evr_conv2d_desc *d = &p->desc;
+  const evr_weight_steps *s = &p->weights;
+  const int64_t pitch = vectors * EVR_LANES;
+  const bool window = s->in != 1 && d->kernel_width > 1 && (s->column == 1 || s->column == -1) &&
+                      (d->kernel_height == 1 || s->row == d->kernel_width * s->column);
+  vf watch = vf_zero(); /* becomes NaN with the first infinity or NaN */
+  if (s->out == 1) {
+    const int64_t last = evr_min(p->group_out - channel - (vectors - 1) * EVR_LANES, EVR_LANES);
+    for (int64_t kh = 0; kh < d->kernel_height; kh++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+        const float *from = evr_weight_at(p, weights, kh, kw, 0, group, channel);
+        for (int64_t ic = 0; ic < p->group_in; ic++, from += s->in, to += pitch)
+          for (int64_t v = 0; v < vectors; v++) {
+            const vf value =
+                evr_weights_load(from + v * EVR_LANES, v + 1 < vectors ? EVR_LANES : last);
+            watch = vf_add(watch, vf_mul(value, vf_zero()));
+            vf_store(to + v * EVR_LANES, value);
+          }
+      }
+    return !vm_any(vf_is_nan(watch));
+  }
+  const int64_t real = evr_min(p->group_out - channel, pitch);
+  for (int64_t v = 0; v < real && window; v += EVR_LANES)
+    evr_weights_take_window(p, evr_weight_at(p, weights, 0, 0, 0, group, channel + v),
+                            evr_min(real - v, EVR_LANES), pitch, to + v, &watch);
+  for (int64_t kh = 0; kh < d->kernel_height && !window; kh++)
+    for (int64_t kw = 0; kw < d->kernel_width; kw++, to += p->group_in * pitch)
+      evr_weights_take_tap(s, evr_weight_at(p, weights, kh, kw, 0, group, channel), real,
+                           p->group_in, pitch, to, &watch);
+  return !vm_any(vf_is_nan(watch));
 }
 
 #endif

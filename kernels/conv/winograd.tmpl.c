@@ -139,7 +139,7 @@ EVR_INLINE void pack_lanes(const int out, const evr_conv2d_problem *p, const flo
     double w[3][3] = {{0}}, half[EVR_WINOGRAD_PATCH * 3],
            u[EVR_WINOGRAD_PATCH * EVR_WINOGRAD_PATCH];
     for (int i = 0; l < count && i < 9; i++)
-      w[i / 3][i % 3] = (double)weights[evr_weight_offset(p, i / 3, i % 3, ic, oc + l)];
+      w[i / 3][i % 3] = (double)*evr_weight_at(p, weights, i / 3, i % 3, ic, 0, oc + l);
     for (int c = 0; c < 3; c++) evr_winograd_weight(out, w[0][c], w[1][c], w[2][c], half + c, 3);
     for (int r = 0; r < side; r++)
       evr_winograd_weight(out, half[3 * r], half[3 * r + 1], half[3 * r + 2], u + r * side, 1);

@@ -9,6 +9,7 @@ typedef struct fixture {
   evr_conv2d_backward_data_plan *plan_owned; /* what plan was before a row changed it */
   evr_conv2d_backward_data_arguments arguments;
   const evr_conv2d_backward_data_arguments *arguments_pointer;
+  void *packed_output;
 } fixture;
 
 enum {
@@ -16,6 +17,7 @@ enum {
   ONE_SHOT = 1 << 1,
   LIST = 1 << 2,
   EXECUTE = 1 << 3,
+  PACK = 1 << 4,
   DESC = PLAN_CREATE | ONE_SHOT | LIST,
   CALL = ONE_SHOT | EXECUTE
 };
@@ -45,11 +47,17 @@ static evr_status execute(void *p) {
   return evr_conv2d_backward_data_execute(f->plan, f->arguments_pointer);
 }
 
+static evr_status pack(void *p) {
+  fixture *f = p;
+  return evr_conv2d_backward_data_pack(f->plan, f->arguments.weights, f->packed_output);
+}
+
 static const bad_call calls[] = {
     {"evr_conv2d_backward_data_plan_create", plan_create},
     {"evr_conv2d_backward_data", one_shot},
     {"evr_conv2d_backward_data_list_variants", list_variants},
     {"evr_conv2d_backward_data_execute", execute},
+    {"evr_conv2d_backward_data_pack", pack},
 };
 
 #define X_COUNT (5 * 6 * 4)
@@ -67,11 +75,14 @@ static void setup(void *p) {
   f->desc_pointer = &f->desc;
   f->plan_place = &f->common.plan_out;
   f->arguments_pointer = &f->arguments;
-  if (evr_conv2d_backward_data_plan_create(&f->desc, NULL, &f->plan_owned) != EVR_OK) return;
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.variant = "direct-scalar"; /* one that packs, on every machine */
+  if (evr_conv2d_backward_data_plan_create(&f->desc, &options, &f->plan_owned) != EVR_OK) return;
   f->plan = f->plan_owned;
   evr_conv2d_backward_data_arguments *a = &f->arguments;
   a->dy = bad_room(&f->common, Y_COUNT * sizeof(float));
   a->weights = bad_room(&f->common, WEIGHTS_COUNT * sizeof(float));
+  f->packed_output = bad_room(&f->common, evr_conv2d_backward_data_packed_size(f->plan));
   a->dx = bad_room(&f->common, X_COUNT * sizeof(float));
   a->dresidual = bad_room(&f->common, Y_COUNT * sizeof(float));
   a->workspace = bad_room(&f->common, evr_conv2d_backward_data_workspace_size(f->plan));
@@ -98,10 +109,11 @@ static const bad_row rows[] = {
     /* null pointers */
     NULL_POINTER(DESC, desc_pointer, "desc"),
     NULL_POINTER(PLAN_CREATE, plan_place, "plan"),
-    NULL_POINTER(EXECUTE, plan, "plan"),
+    NULL_POINTER(EXECUTE | PACK, plan, "plan"),
     NULL_POINTER(CALL, arguments_pointer, "arguments"),
     NULL_POINTER(CALL, arguments.dy, "dy"),
-    NULL_POINTER(CALL, arguments.weights, "weights"),
+    NULL_POINTER(CALL | PACK, arguments.weights, "weights"),
+    NULL_POINTER(PACK, packed_output, "packed"),
     NULL_POINTER(CALL, arguments.dx, "dx"),
     /* buffers that overlap */
     OVERLAPS(CALL, arguments.dx, arguments.dy, 0, "dx overlaps dy"),
@@ -115,6 +127,12 @@ static const bad_row rows[] = {
     OVERLAPS(EXECUTE, arguments.workspace, arguments.dy, 1, "workspace overlaps dy"),
     OVERLAPS(EXECUTE, arguments.workspace, arguments.dx, BYTES(X_COUNT) - 1,
              "workspace overlaps dx"),
+    OVERLAPS(PACK, packed_output, arguments.weights, BYTES(WEIGHTS_COUNT) - 1,
+             "packed overlaps weights"),
+    {EXECUTE,
+     {ALIAS(arguments.packed, packed_output, 0), ALIAS(arguments.dx, packed_output, 4)},
+     EVR_OVERLAP,
+     {"dx overlaps packed"}},
     /* what a fused activation needs */
     {ONE_SHOT,
      {SET(desc.activation.kind, EVR_RELU)},

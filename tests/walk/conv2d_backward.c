@@ -62,10 +62,10 @@ static void free_gradients(gradients *g) {
 static void against_reference(walk *w, conv2d_case *c) {
   const bool weights = w->variant->operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS;
   const conv2d_gradient_way ways[] = {
-      {PLACE_END, true, true, true, 1, {NULL, NULL}},
-      {PLACE_START, false, true, weights || w->cases % 2 == 0, 3, pool_in_reverse()},
+      {PLACE_END, true, true, true, 1, {NULL, NULL}, false},
+      {PLACE_START, false, true, weights || w->cases % 2 == 0, 3, pool_in_reverse(), true},
       {PLACE_MISALIGNED, w->cases % 4 < 2, !weights || w->cases % 2 == 0, w->cases % 3 > 0, 2,
-       pool_in_reverse()},
+       pool_in_reverse(), false},
   };
   adapt(w, c);
   w->cases++;
@@ -148,7 +148,8 @@ static void against_oracle(walk *w, conv2d_case *c, test_values values) {
   adapt(w, c);
   c->values = values;
   c->desc.activation = (evr_activation){EVR_IDENTITY, 0.0f};
-  const conv2d_gradient_way way = {PLACE_END, w->cases % 2 == 1, true, true, 1, {NULL, NULL}};
+  const conv2d_gradient_way way = {PLACE_END, w->cases % 2 == 1, true, true,
+                                   1,         {NULL, NULL},      false};
   w->cases++;
   conv2d_gradient_inputs in;
   if (!conv2d_gradient_inputs_make(w, c, &in)) return;
@@ -234,7 +235,7 @@ static void judge_standard(walk *w, const conv2d_case *c, const conv2d_gradient_
 
 float *conv2d_gradient_settled(walk *w, const conv2d_case *c, const conv2d_gradient_inputs *in,
                                conv2d_gradient_buffers *buffers) {
-  const conv2d_gradient_way way = {PLACE_END, true, true, false, 1, {NULL, NULL}};
+  const conv2d_gradient_way way = {PLACE_END, true, true, false, 1, {NULL, NULL}, false};
   gradients got;
   if (!conv2d_gradient_run(w, c, in, &way, buffers, &got)) return NULL;
   int64_t count, second;
@@ -276,7 +277,7 @@ static void adjoint(walk *w, conv2d_case *c) {
   conv2d_gradient_inputs in;
   if (!conv2d_gradient_inputs_make(w, c, &in)) return;
   gradients got;
-  const conv2d_gradient_way way = {PLACE_END, true, true, false, 2, pool_in_reverse()};
+  const conv2d_gradient_way way = {PLACE_END, true, true, false, 2, pool_in_reverse(), false};
   if (conv2d_gradient_run(w, c, &in, &way, &shared_buffers, &got)) {
     w->served++;
     const evr_conv2d_sizes *s = &in.sizes;
@@ -357,7 +358,8 @@ static void check_threads(walk *w) {
     gradients expected = {NULL, NULL}, got;
     const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
     for (int i = 0; i < 12 && !walk_failed(w); i++) {
-      const conv2d_gradient_way way = {PLACE_END, true, true, true, counts[i / 3], pools[i % 3]};
+      const conv2d_gradient_way way = {PLACE_END,     true,         true, true,
+                                       counts[i / 3], pools[i % 3], false};
       if (i == 0) {
         if (!conv2d_gradient_run(w, &c, &in, &way, &shared_buffers, &got)) break;
         expected = settled(w, &c, &in);

@@ -10,6 +10,7 @@ typedef struct conv2d_gradient_inputs {
   evr_conv2d_sizes sizes; /* of the forward pass */
   float *x, *weights, *dy, *bias;
   float *y, *z; /* whichever of them the activation's derivative is taken from */
+  void *packed; /* once they are placed: weights packed beforehand */
 } conv2d_gradient_inputs;
 
 /* An operation gives one gradient or two: dx and dresidual, dweights and dbias, y. */
@@ -28,10 +29,11 @@ typedef struct conv2d_gradient_way {
   bool own_workspace, first, second;
   int threads;
   evr_thread_pool pool;
+  bool packed; /* of backward data: weights packed beforehand */
 } conv2d_gradient_way;
 
 typedef struct conv2d_gradient_buffers {
-  guarded x, weights, dy, bias, y, z, first, second, workspace;
+  guarded x, weights, dy, bias, y, z, first, second, workspace, packed;
 } conv2d_gradient_buffers;
 
 /* Executes a case by the walk's variant in guarded buffers, as conv2d_run does. False where the

@@ -158,6 +158,7 @@ static evr_status execute_plan(evr_operation operation, const void *plan,
   if (operation == EVR_OP_CONV2D_BACKWARD_DATA) {
     const evr_conv2d_backward_data_arguments a = {.dy = in->dy,
                                                   .weights = in->weights,
+                                                  .packed = in->packed,
                                                   .y = in->y,
                                                   .z = in->z,
                                                   .dx = out->first,
@@ -195,6 +196,22 @@ static float *place_output(guarded *b, bool asked, int64_t count, placement wher
   return placed;
 }
 
+/* Packs the placed weights, which are not given to the execution then. */
+static bool pack(walk *w, const evr_conv2d_backward_data_plan *plan, placement where,
+                 conv2d_gradient_inputs *placed, guarded *b, const char *what) {
+  const size_t bytes = evr_conv2d_backward_data_packed_size(plan);
+  if (bytes == 0) return true;
+  placed->packed = guarded_place(b, bytes, where);
+  memset(placed->packed, 0xa5, bytes);
+  if (evr_conv2d_backward_data_pack(plan, placed->weights, placed->packed) != EVR_OK)
+    walk_fail(w, "%s: packing: %s", what, evr_last_error());
+  else if (!guarded_intact(b))
+    walk_fail(w, "%s: packing wrote outside of the packed weights", what);
+  guarded_freeze(b);
+  placed->weights = NULL;
+  return !walk_failed(w);
+}
+
 static bool execute(walk *w, void *plan, const conv2d_gradient_inputs *in,
                     const conv2d_gradient_way *way, const conv2d_case *c,
                     conv2d_gradient_buffers *b, gradients *got, const char *what) {
@@ -202,7 +219,7 @@ static bool execute(walk *w, void *plan, const conv2d_gradient_inputs *in,
   const evr_conv2d_sizes *s = &in->sizes;
   int64_t first, second;
   conv2d_gradient_counts(operation, s, &first, &second);
-  const conv2d_gradient_inputs placed = {
+  conv2d_gradient_inputs placed = {
       .sizes = *s,
       .x = place_input(&b->x, in->x, s->x_count, way->where),
       .weights = place_input(&b->weights, in->weights, s->weights_count, way->where),
@@ -210,6 +227,9 @@ static bool execute(walk *w, void *plan, const conv2d_gradient_inputs *in,
       .bias = place_input(&b->bias, in->bias, c->desc.in_channels, way->where),
       .y = place_input(&b->y, in->y, s->y_count, way->where),
       .z = place_input(&b->z, in->z, s->y_count, way->where)};
+  if (way->packed && operation == EVR_OP_CONV2D_BACKWARD_DATA &&
+      !pack(w, plan, way->where, &placed, &b->packed, what))
+    return false;
   got->first = place_output(&b->first, way->first, first, way->where);
   got->second = place_output(&b->second, way->second, second, way->where);
   const size_t bytes = workspace_size(operation, plan);
