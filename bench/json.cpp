@@ -78,6 +78,7 @@ Json describe(const Contender &c, const LayerResult &layer, const Context &conte
                   {{"outcome", outcome_name(c.check.outcome)},
                    {"largest_error_over_rms", c.check.largest_error},
                    {"relative_error", c.check.relative_error}}}};
+  if (c.check.allowance > 1) result["check"]["times_the_tolerance"] = c.check.allowance;
   if (!c.check.detail.empty()) result["check"]["detail"] = c.check.detail;
   if (!c.note.empty()) result["note"] = c.note;
   result["workspace_bytes"] = c.prepared.workspace_bytes;

@@ -80,7 +80,7 @@ Prepared prepare_pool2d(Workload &w, const evr_plan_options &options) {
   prepared.workspace_bytes = evr_pool2d_backward_workspace_size(plan.get());
   Buffer workspace = bytes_buffer(prepared.workspace_bytes);
   std::shared_ptr<std::vector<int32_t>> winners;
-  if (w.layer.pool2d.window.kind != EVR_POOL_AVERAGE) {
+  if (w.layer.pool2d.window.kind != EVR_POOL_AVERAGE && w.saves_winners) {
     const auto count = static_cast<size_t>(w.dy.count());
     winners = std::make_shared<std::vector<int32_t>>(count);
     std::vector<float> y(count);

@@ -4,7 +4,7 @@
     bench/performance.py [--program build/bench/evrisim-bench] [--reports build/performance] [--only NAME]
 
 A report that is there already is kept, so that a run that was cut off can go on: remove the folder
-of reports to measure anew. About half an hour on two idle cores; leave the machine alone meanwhile,
+of reports to measure anew. About an hour on two idle cores; leave the machine alone meanwhile,
 or, as root, put "chrt -f 50" in front, so that other programs have to wait.
 """
 import argparse
@@ -19,6 +19,8 @@ PAGE = ROOT / "docs" / "performance.md"
 
 CONVOLUTIONS = ["resnet50", "vgg16", "mobilenet_v1", "alexnet", "lessons"]
 OTHERS = ["pooling", "activations", "softmax", "dense", "dense_batch", "padding"]
+TRAINED = ["resnet50", "vgg16", "mobilenet_v1"]
+DATA, WEIGHTS = ["--direction", "backward-data"], ["--direction", "backward-weights"]
 COMMON = ["--compare", "peers", "--lowest", "--rounds", "7", "--round-ms", "6"]
 
 # name, what the table calls it, options, suites
@@ -31,7 +33,21 @@ RUNS = [
     ("fast-nchw", "NCHW, 1 thread, fast math", ["--math", "fast", "--layout", "nchw"],
      ["resnet50", "vgg16"]),
     ("avx2-nhwc", "NHWC, 1 thread, all limited to AVX2", ["--max-isa", "avx2"], CONVOLUTIONS),
+    ("data-nhwc", "backward data, NHWC, 1 thread", DATA, TRAINED +
+     ["pooling", "activations", "softmax", "dense", "dense_batch"]),
+    ("data-nhwc-2", "backward data, NHWC, 2 threads", [*DATA, "--threads", "2"], TRAINED),
+    ("data-avx2-nhwc", "backward data, NHWC, 1 thread, all limited to AVX2",
+     [*DATA, "--max-isa", "avx2"], TRAINED),
+    ("data-nchw", "backward data, NCHW, 1 thread", [*DATA, "--layout", "nchw"],
+     TRAINED + ["pooling"]),
+    ("weights-nhwc", "backward weights, NHWC, 1 thread", WEIGHTS,
+     TRAINED + ["dense", "dense_batch"]),
+    ("weights-nhwc-2", "backward weights, NHWC, 2 threads", [*WEIGHTS, "--threads", "2"], TRAINED),
+    ("weights-avx2-nhwc", "backward weights, NHWC, 1 thread, all limited to AVX2",
+     [*WEIGHTS, "--max-isa", "avx2"], TRAINED),
+    ("weights-nchw", "backward weights, NCHW, 1 thread", [*WEIGHTS, "--layout", "nchw"], TRAINED),
 ]
+IN_DETAIL = ["nhwc", "nchw", "data-nhwc", "weights-nhwc"]
 
 
 def run(program, folder, name, options, suite):
@@ -78,6 +94,8 @@ def table(header, rows):
 
 
 PEERS = ["oneDNN", "XNNPACK", "OpenBLAS"]
+# Not peers, but of interest beside them, and what the tables call them.
+YARDSTICKS = {"oneDNN-reorder": "oneDNN reordering", "im2col-gemm": "own im2col"}
 
 
 def summary(reports):
@@ -89,10 +107,10 @@ def summary(reports):
             peak = suite["summary"]["overall"][0].get("geometric_mean_fraction_of_fma_peak")
             worst = min((l for l in suite["layers"] if best_peer(l)), key=best_peer, default=None)
             rows.append([name, title, "" if peak is None else f"{100 * peak:.0f} %"] +
-                        [times(means.get(p)) for p in PEERS + ["im2col-gemm", "best peer"]] +
+                        [times(means.get(p)) for p in PEERS + [*YARDSTICKS, "best peer"]] +
                         ["" if worst is None else f"{worst['name']} {best_peer(worst):.2f}"])
-    return table(["suite", "run", "of FMA peak", *PEERS, "own im2col", "best peer", "worst layer"],
-                 rows)
+    return table(["suite", "run", "of FMA peak", *PEERS, *YARDSTICKS.values(), "best peer",
+                  "worst layer"], rows)
 
 
 def layers(suite):
@@ -103,9 +121,9 @@ def layers(suite):
         rows.append([layer["name"], layer["shape"], c["implementation"],
                      f"{c['reported_ns'] / 1000:.1f}",
                      "" if peak is None else f"{100 * peak:.0f} %",
-                     *[times(ratio(layer, p)) for p in PEERS + ["im2col-gemm"]],
+                     *[times(ratio(layer, p)) for p in PEERS + [*YARDSTICKS]],
                      f"{c['workspace_bytes'] / 1024:.0f}"])
-    return table(["layer", "shape", "variant", "µs", "of peak", *PEERS, "own im2col",
+    return table(["layer", "shape", "variant", "µs", "of peak", *PEERS, *YARDSTICKS.values(),
                   "workspace KiB"], rows)
 
 
@@ -141,7 +159,9 @@ used. Do not edit: run it again.
 FMA peak of one thread in GFLOP/s: {peaks}. Peers: {peers}. {any_report["date"][:10]}.
 
 Every ratio is the other's time divided by ours: above 1 evrisim is faster. Times are the quickest of
-seven interleaved rounds{priority}. Layers whose zero padding is left out can exceed the peak.
+seven interleaved rounds{priority}. Layers whose zero padding is left out can exceed the peak. Backward,
+oneDNN has weights and their gradient in an order of its own, and only "oneDNN reordering" pays for it;
+ours reads and writes plain weights on each call.
 
 ## Geometric means
 
@@ -150,11 +170,12 @@ seven interleaved rounds{priority}. Layers whose zero padding is left out can ex
 Options of the runs:
 """]
     parts += [f"- {title}: `{' '.join(options) or '(none)'}`" for (_, title, options, _), _ in reports]
-    if "nhwc" in by_name and "nhwc-2" in by_name:
-        parts.append("\n## Two threads against one\n\nLayers of 20 MFLOP and more; the two times come "
-                     "from two runs.\n\n" + scaling(by_name["nhwc"], by_name["nhwc-2"]))
+    for name, direction in [("nhwc", ""), ("data-nhwc", ", backward data"),
+                            ("weights-nhwc", ", backward weights")]:
+        parts.append(f"\n## Two threads against one{direction}\n\nLayers of 20 MFLOP and more; the two "
+                     "times come from two runs.\n\n" + scaling(by_name[name], by_name[name + "-2"]))
     for (name, title, _, _), suites in reports:
-        if name in ("nhwc", "nchw"):
+        if name in IN_DETAIL:
             for suite_name, report in suites.items():
                 parts.append(f"\n## {suite_name}, {title}\n\n" + layers(report["suites"][0]))
     return "\n".join(parts) + "\n"

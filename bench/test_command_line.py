@@ -294,6 +294,9 @@ class Runs(unittest.TestCase):
                 results = self.results('--compare', 'peers', *options)
                 self.check_layers(results, least=2)
                 self.check_backward(results, 'backward-data')
+                for layer in results['suites'][0]['layers'] if suite == 'pooling' else []:
+                    timed = [c['name'] for c in layer['contenders'] if 'median_ns' in c]
+                    self.assertEqual('from-x' in timed, layer['descriptor']['kind'] != 'average')
                 self.check_layers(self.results('--math', 'exact', *options), least=2)
 
     def test_backward_dense(self):
@@ -305,11 +308,27 @@ class Runs(unittest.TestCase):
                     self.check_layers(results, least=1)
                     self.check_backward(results, direction)
 
+    def test_backward_of_long_sums(self):
+        # A peer may add up a million terms one after the other, and is not wrong for that.
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'long.csv'
+            path.write_text(f'{CONV}\nlong,4,1,3,512,512,16,3,3,1,1,1,1,1,1,1,1,1\n',
+                            encoding='utf-8')
+            results = self.results('--suite', str(path), '--compare', 'peers', '--direction',
+                                   'backward-weights')
+            self.check_layers(results, least=1)
+            for c in results['suites'][0]['layers'][0]['contenders']:
+                check = c['check']
+                tolerance = check.get('times_the_tolerance', 1) * 1e-5
+                self.assertLessEqual(tolerance, 1e-5 if c['role'] == 'ours' else 7e-5)
+                self.assertLessEqual(check['relative_error'], tolerance)
+
     def test_backward_of_random_shapes(self):
         for direction in 'backward-data', 'backward-weights':
             results = self.results('--random', '60', '--seed', '7', '--filter',
                                    '^[0-9]{1,2}x[0-9]{1,2}x[0-9]{1,2}_', '--compare', 'peers',
-                                   '--direction', direction, draws=['How the choice does', direction])
+                                   '--direction', direction,
+                                   draws=['How the choice does', direction])
             self.check_layers(results, least=1)
             self.check_backward(results, direction)
 

@@ -45,9 +45,11 @@ struct Workload {
   Buffer dy, dx, dweights, dbias;
   std::vector<Result> results;  // what one run writes, of the buffers above
   bool has_bias = false;
+  bool saves_winners = true;  // of a maximum or minimum, for the backward pass
   int64_t out_height = 0, out_width = 0;
-  double flop = 0;   // two for each multiply-add of a convolution; 0 where only bytes count
-  double bytes = 0;  // each tensor read or written once: the least that any method moves
+  double flop = 0;    // two for each multiply-add of a convolution; 0 where only bytes count
+  int64_t terms = 0;  // of each sum of the backward pass of weights; 0 elsewhere
+  double bytes = 0;   // each tensor read or written once: the least that any method moves
 
   // The weight from input channel i of its group to output channel o.
   float weight(int64_t o, int64_t i, int64_t kernel_row, int64_t kernel_column) const;
@@ -70,6 +72,7 @@ struct Check {
   Outcome outcome = Outcome::not_checked;
   double largest_error = 0;   // largest |difference| / root mean square of the reference
   double relative_error = 0;  // ||difference|| / ||reference||
+  double allowance = 1;       // the tolerance, in multiples of the one below
   std::string detail;         // where it goes wrong, for a mismatch
 };
 
@@ -80,8 +83,14 @@ const char *outcome_name(Check::Outcome outcome);
 constexpr double largest_error_allowed = 1e-4;
 constexpr double relative_error_allowed = 1e-5;
 
-// Compares a result with the reference's values for it: bit for bit, or within the tolerance.
-Check compare(const Result &actual, const Buffer &expected, bool bit_for_bit);
+// What to allow a peer: that tolerance, or more where its sums have very many terms. Added one
+// after the other, n random numbers lose about 0.4 u sqrt(n) of their sum to rounding, u = 2^-24,
+// and a peer may add them so, as our own variants do not: u sqrt(n) is 1e-5 at n = 28 000.
+double allowance_for_peers(const Workload &w);
+
+// Compares a result with the reference's values for it: bit for bit, or within that many times the
+// tolerance.
+Check compare(const Result &actual, const Buffer &expected, bool bit_for_bit, double allowance);
 
 // What two results come to: the worse outcome, the larger errors.
 Check combine(const Check &one, const Check &other);
