@@ -8,12 +8,10 @@
 #include "settings.h"
 #include "sheet.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /* What a stage made, and how. */
@@ -253,15 +251,6 @@ static bool write_images(const settings *s, const work *w) {
   }
   for (int i = 0; i < 4; ++i) free(shown[i].pixels);
   return done;
-}
-
-static bool make_directory(const char *path) {
-  struct stat status;
-  if (mkdir(path, 0777) == 0) return true;
-  if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) return true;
-  fprintf(stderr, "filter_detect_condense: the output directory %s cannot be made: %s\n", path,
-          strerror(errno));
-  return false;
 }
 
 /* ---- reports ----------------------------------------------------------------------------- */

@@ -1,17 +1,12 @@
 #include "settings.h"
 
-#include <errno.h>
+#include "options.h"
+
 #include <getopt.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-typedef struct choice {
-  const char *name;
-  int value;
-} choice;
+const char program_name[] = "filter_detect_condense";
 
 static const choice activations[] = {{"relu", EVR_RELU},
                                      {"identity", EVR_IDENTITY},
@@ -37,77 +32,10 @@ static const choice pad_modes[] = {{"replicate", EVR_PAD_REPLICATE},
                                    {"reflect", EVR_PAD_REFLECT},
                                    {NULL, 0}};
 
-static const choice maths[] = {
-    {"exact", EVR_MATH_EXACT}, {"standard", EVR_MATH_STANDARD}, {NULL, 0}};
-
-static const choice isas[] = {{"any", EVR_ISA_ANY},
-                              {"scalar", EVR_ISA_SCALAR},
-                              {"neon", EVR_ISA_NEON},
-                              {"avx2", EVR_ISA_AVX2},
-                              {"avx512", EVR_ISA_AVX512},
-                              {"amx", EVR_ISA_AMX},
-                              {NULL, 0}};
-
-static const char *choice_name(const choice *choices, int value) {
-  for (; choices->name; ++choices)
-    if (choices->value == value) return choices->name;
-  return "unknown";
-}
-
 const char *activation_name(evr_activation_kind kind) {
   return choice_name(activations, (int)kind);
 }
 const char *pool_name(evr_pool_kind kind) { return choice_name(pools, (int)kind); }
-
-static bool wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static bool wrong(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  fputs("filter_detect_condense: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputs("\n", stderr);
-  va_end(arguments);
-  return false;
-}
-
-static void print_names(FILE *stream, const choice *choices) {
-  for (const choice *c = choices; c->name; ++c)
-    fprintf(stream, "%s%s", c == choices ? "" : ", ", c->name);
-}
-
-/* Finds a name of the given length; says on stderr which there are where it is none of them. */
-static bool choose(const char *option, const char *name, size_t length, const choice *choices,
-                   int *value) {
-  for (const choice *c = choices; c->name; ++c)
-    if (strlen(c->name) == length && strncmp(c->name, name, length) == 0) {
-      *value = c->value;
-      return true;
-    }
-  fprintf(stderr, "filter_detect_condense: --%s is \"%s\", which is none of ", option, name);
-  print_names(stderr, choices);
-  fputs("\n", stderr);
-  return false;
-}
-
-static bool read_float(const char *option, const char *text, float *value) {
-  char *end;
-  float number = strtof(text, &end);
-  if (end == text || *end != '\0' || !isfinite(number))
-    return wrong("--%s is \"%s\", which is not a finite number", option, text);
-  *value = number;
-  return true;
-}
-
-static bool read_count(const char *option, const char *text, int64_t most, int64_t *value) {
-  char *end;
-  errno = 0;
-  long long number = strtoll(text, &end, 10);
-  if (end == text || *end != '\0' || errno != 0 || number < 1 || number > most)
-    return wrong("--%s is \"%s\", which is not a whole number from 1 to %lld", option, text,
-                 (long long)most);
-  *value = number;
-  return true;
-}
 
 /* "3" or "3x2": height, then width. */
 static bool read_sides(const char *option, const char *text, int64_t *height, int64_t *width) {
@@ -286,13 +214,13 @@ static bool take_option(int option, settings *s) {
     case 'o': s->output_directory = optarg; return length > 0 || wrong("--output is empty");
     case NO_SHEET: s->without_sheet = true; return true;
     case MATH:
-      if (!choose("math", optarg, length, maths, &value)) return false;
+      if (!choose("math", optarg, length, math_names, &value)) return false;
       s->options.math = (evr_math)value;
       return true;
     case VARIANT: s->options.variant = optarg; return true;
     case LIST_VARIANTS: s->list_variants = true; return true;
     case MAX_ISA:
-      if (!choose("max-isa", optarg, length, isas, &value)) return false;
+      if (!choose("max-isa", optarg, length, isa_names, &value)) return false;
       s->options.max_isa = (evr_isa)value;
       return true;
     case THREADS:

@@ -3,6 +3,7 @@
 #define EVRISIM_EXAMPLES_SETTINGS_H
 
 #include "filters.h"
+#include "options.h"
 
 #include <evrisim/evrisim.h>
 
@@ -21,13 +22,6 @@ typedef struct settings {
   bool list_variants;
   int repeat;
 } settings;
-
-/* What to do after the command line was read. */
-typedef enum parsed {
-  PARSED_RUN,  /* go on */
-  PARSED_DONE, /* help or a list was asked for and printed: exit with success */
-  PARSED_WRONG /* a sentence was printed to stderr: exit with 2 */
-} parsed;
 
 parsed settings_parse(int argc, char **argv, settings *s);
 

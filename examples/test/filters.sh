@@ -1,6 +1,6 @@
 #!/bin/sh
 # Named, given and read filters, and their results on pictures small enough to work by hand.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/pictures.sh"
 cd "$scratch" || exit 1
 
 names=$(fdc --list-kernels | cut -d ' ' -f 1)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every format of picture is read to its exact values, and every stage has its right size.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/pictures.sh"
 cd "$scratch" || exit 1
 plain() { fdc -k identity -a identity --window 1 --output out "$@"; }
 

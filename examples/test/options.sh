@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every option has its effect, every variant gives the same images, and wrong values are refused.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/pictures.sh"
 cd "$scratch" || exit 1
 
 for name in relu identity leaky-relu leaky-relu:0.3 elu elu:2 sigmoid tanh scaled-tanh relu6 \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Files that are no pictures, damaged pictures, and places that cannot be written: a sentence each.
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/pictures.sh"
 cd "$scratch" || exit 1
 picture make . || fail "picture_tool make"
 
