@@ -1,5 +1,7 @@
 #include "network.h"
 
+#include "random.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@ typedef struct layer {
   evr_dense_plan *dense;
   evr_dense_backward_data_plan *dense_data;
   evr_dense_backward_weights_plan *dense_weights;
+  void *workspace; /* for whichever of its plans runs */
 } layer;
 
 struct lenet {
@@ -111,6 +114,21 @@ static evr_status plan_dense(lenet *net, int i, const evr_plan_options *options)
 
 static float *floats(int64_t count) { return calloc((size_t)count, sizeof(float)); }
 
+/* Of a plan that a layer does not have it is 0. */
+static size_t workspace_size(const layer *l) {
+  const size_t sizes[] = {evr_conv2d_workspace_size(l->conv, false),
+                          evr_conv2d_backward_data_workspace_size(l->conv_data),
+                          evr_conv2d_backward_weights_workspace_size(l->conv_weights),
+                          evr_pool2d_backward_workspace_size(l->pool_backward),
+                          evr_dense_workspace_size(l->dense, false),
+                          evr_dense_backward_data_workspace_size(l->dense_data),
+                          evr_dense_backward_weights_workspace_size(l->dense_weights)};
+  size_t most = 1;
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; ++i)
+    if (sizes[i] > most) most = sizes[i];
+  return most;
+}
+
 static bool make_layer(lenet *net, int i, const evr_plan_options *options) {
   layer *l = &net->layers[i];
   int64_t out_side = 1;
@@ -129,16 +147,8 @@ static bool make_layer(lenet *net, int i, const evr_plan_options *options) {
   const int64_t count = net->batch * out_side * out_side * shapes[i].out;
   net->values[i + 1] = floats(count);
   net->slopes[i + 1] = floats(count);
-  return net->values[i + 1] && net->slopes[i + 1];
-}
-
-/* splitmix64 (Steele, Lea, Flood, 2014), as a float in (-1, 1) that is the same everywhere. */
-static float draw(uint64_t *state) {
-  uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  z ^= z >> 31;
-  return (float)((int64_t)(z >> 40) * 2 + 1 - (INT64_C(1) << 24)) * 0x1p-24f;
+  l->workspace = malloc(workspace_size(l));
+  return net->values[i + 1] && net->slopes[i + 1] && l->workspace;
 }
 
 /* Uniform with variance 1 / (inputs of a unit): LeCun et al., Efficient BackProp, 1998, section
@@ -151,8 +161,9 @@ static void begin_weights(lenet *net, uint64_t seed) {
   for (int i = 0; i < LAYERS; ++i) {
     const layer *l = &net->layers[i];
     for (int64_t p = l->weights; p < l->weights + l->weights_count; ++p)
-      net->parameters[p] =
-          shapes[i].groups > 1 ? 1.0f : draw(&seed) * sqrtf(3.0f / (float)l->fan_in) * net->mask[p];
+      net->parameters[p] = shapes[i].groups > 1 ? 1.0f
+                                                : (float)random_between(&seed, -1.0, 1.0) *
+                                                      sqrtf(3.0f / (float)l->fan_in) * net->mask[p];
   }
 }
 
@@ -196,6 +207,7 @@ void lenet_destroy(lenet *net) {
     evr_dense_plan_destroy(l->dense);
     evr_dense_backward_data_plan_destroy(l->dense_data);
     evr_dense_backward_weights_plan_destroy(l->dense_weights);
+    free(l->workspace);
   }
   for (int i = 0; i <= LAYERS; ++i) {
     free(net->values[i]);
@@ -216,9 +228,9 @@ static evr_status run_forward(lenet *net, int i) {
   const float *x = net->values[i], *weights = net->parameters + l->weights,
               *bias = net->parameters + l->bias;
   float *y = net->values[i + 1];
-  if (l->kind == CONVOLVE) return evr_conv2d_forward(l->conv, x, weights, bias, y, NULL);
+  if (l->kind == CONVOLVE) return evr_conv2d_forward(l->conv, x, weights, bias, y, l->workspace);
   if (l->kind == AVERAGE) return evr_pool2d_forward(l->pool, x, y, NULL);
-  return evr_dense_forward(l->dense, x, weights, bias, y, NULL);
+  return evr_dense_forward(l->dense, x, weights, bias, y, l->workspace);
 }
 
 static evr_status run_backward(lenet *net, int i) {
@@ -227,23 +239,34 @@ static evr_status run_backward(lenet *net, int i) {
   const float *weights = net->parameters + l->weights;
   float *dweights = net->gradients + l->weights, *dbias = net->gradients + l->bias;
   if (l->kind == AVERAGE)
-    return evr_pool2d_backward_execute(l->pool_backward, dy, NULL, NULL, net->slopes[i], NULL);
+    return evr_pool2d_backward_execute(l->pool_backward, dy, NULL, NULL, net->slopes[i],
+                                       l->workspace);
   if (l->kind == CONNECT) {
     evr_status status = evr_dense_backward_weights_execute(
-        l->dense_weights, &(evr_dense_backward_weights_arguments){
-                              .x = x, .dy = dy, .y = y, .dweights = dweights, .dbias = dbias});
+        l->dense_weights, &(evr_dense_backward_weights_arguments){.x = x,
+                                                                  .dy = dy,
+                                                                  .y = y,
+                                                                  .dweights = dweights,
+                                                                  .dbias = dbias,
+                                                                  .workspace = l->workspace});
     if (status != EVR_OK) return status;
     return evr_dense_backward_data_execute(
-        l->dense_data, &(evr_dense_backward_data_arguments){
-                           .dy = dy, .y = y, .weights = weights, .dx = net->slopes[i]});
+        l->dense_data,
+        &(evr_dense_backward_data_arguments){
+            .dy = dy, .y = y, .weights = weights, .dx = net->slopes[i], .workspace = l->workspace});
   }
   evr_status status = evr_conv2d_backward_weights_execute(
-      l->conv_weights, &(evr_conv2d_backward_weights_arguments){
-                           .x = x, .dy = dy, .y = y, .dweights = dweights, .dbias = dbias});
+      l->conv_weights, &(evr_conv2d_backward_weights_arguments){.x = x,
+                                                                .dy = dy,
+                                                                .y = y,
+                                                                .dweights = dweights,
+                                                                .dbias = dbias,
+                                                                .workspace = l->workspace});
   if (status != EVR_OK || i == 0) return status;
   return evr_conv2d_backward_data_execute(
-      l->conv_data, &(evr_conv2d_backward_data_arguments){
-                        .dy = dy, .weights = weights, .y = y, .dx = net->slopes[i]});
+      l->conv_data,
+      &(evr_conv2d_backward_data_arguments){
+          .dy = dy, .weights = weights, .y = y, .dx = net->slopes[i], .workspace = l->workspace});
 }
 
 /* Forward, with loss and gradient, of count examples; the rest of the minibatch is blank. */
@@ -294,6 +317,12 @@ evr_status lenet_test(lenet *net, const unsigned char *pixels, const unsigned ch
     status = look(net, pixels + n * LENET_PIXELS, labels + n,
                   count - n < net->batch ? count - n : net->batch, score);
   return status;
+}
+
+int64_t lenet_weights(const lenet *net) {
+  int64_t count = 0;
+  for (int64_t p = 0; p < net->parameter_count; ++p) count += net->mask[p] != 0.0f;
+  return count;
 }
 
 uint64_t lenet_hash(const lenet *net) {

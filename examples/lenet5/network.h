@@ -29,6 +29,9 @@ evr_status lenet_step(lenet *net, const unsigned char *pixels, const unsigned ch
 evr_status lenet_test(lenet *net, const unsigned char *pixels, const unsigned char *labels,
                       int64_t count, lenet_score *score);
 
+/* How many weights and biases learn: 60850, which are the paper's 60000 and those of the output. */
+int64_t lenet_weights(const lenet *net);
+
 /* FNV-1a over the bits of all weights. */
 uint64_t lenet_hash(const lenet *net);
 
