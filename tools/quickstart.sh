@@ -21,6 +21,7 @@ done
 build=$root/build
 setup_begin "$build/logs"
 setup_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
+setup_optional "${packages_optional[@]}"
 configure_and_compile "$build" "${whole_build[@]}" || exit 1
 
 # The programs find the library by their own place, for which the loader needs /proc; a bare chroot
@@ -41,3 +42,4 @@ echo "Comparing the variants of the kernels on a short suite (bench/suites/short
 echo
 echo "Look at the pictures:     $results/contact-sheet.png"
 echo "Look at the measurements: $results/report.html"
+echo "Train a network:          $build/examples/lenet5 --output $results"

@@ -4,6 +4,7 @@
 # The caller sets `program` (its name for messages) and calls, in this order,
 #   setup_begin LOG_DIRECTORY
 #   setup_packages ENTRY...
+#   setup_optional ENTRY...
 
 set -u -o pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -16,6 +17,7 @@ packages_build=(gcc/gcc libc6-dev meson/meson ninja/ninja-build pkg-config/pkg-c
 packages_test=(check libcjson-dev libpng-dev libjpeg-dev cmake/cmake binutils)
 packages_bench=(g++/g++ libbenchmark-dev libcli11-dev nlohmann-json3-dev libdnnl-dev libxnnpack-dev
   libpthreadpool-dev libopenblas-dev)
+packages_optional=(gnuplot/gnuplot-nox) # the example lenet5 draws its plot with it
 
 # meson asks it for Debian's library folder; without, programs do not find what meson installs.
 command -v dpkg-query >/dev/null && packages_build+=(dpkg-dev)
@@ -112,6 +114,11 @@ setup_packages() {
   for entry in "$@"; do
     is_installed "$entry" || die "${entry#*/} is not there although it was installed"
   done
+}
+
+# setup_optional ENTRY...: installs what is missing of what can be done without.
+setup_optional() {
+  (setup_packages "$@") || echo "$program: going on without ${*#*/}"
 }
 
 # configure BUILD OPTION...: sets a build folder up, or again with other options.

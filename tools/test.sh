@@ -35,6 +35,7 @@ packages_emulator=()
 [ "$(uname -m)" = x86_64 ] && packages_emulator=(qemu-x86_64/qemu-user)
 setup_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}" \
   "${packages_emulator[@]}"
+setup_optional "${packages_optional[@]}"
 configure_and_compile "$build" "${whole_build[@]}" || exit 1
 
 . "$root/tools/run_tests.sh"
