@@ -1,38 +1,62 @@
-/* Depthwise backward weights: one vector of channels at a time, whose taps are all in registers.
+/* Depthwise backward weights: a vector or two of channels at a time, whose taps are all in
+ * registers, or where there are many, those of a window row.
  *
- * A task copies a block's part of the image and of g for its channels, padding written out, so that
- * what it reads is side by side in either layout; and it owns its sums, so that blocks come in
- * their order whatever the threads. */
+ * NHWC is read where it lies. The last channels, if they do not fill a vector, and those of NCHW
+ * are copied first, a block's part of the image and of g, with padding written out, so that what is
+ * read is side by side. A task owns its sums, so blocks come in their order whatever the
+ * threads. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "conv/backward.h"
 #include "conv/backward_image.h"
 #include "conv/backward_weights_tile.h"
+#include "conv/pace.h"
 
-/* Taps that are summed up at once, at most. */
-#define MOST_TAPS 9
+/* Vectors that are taken together where they are read in place: whole lines of the cache. */
+#define MOST_VECTORS 2
+/* Taps of a window row that are summed up at once, at most. */
+#define MOST_TAPS 5
+/* Pixels so many bytes apart, or a multiple of that, share so few places of the first level cache
+ * that it does not hold those of several rows. */
+#define ROWS_COLLIDE 4096
 
 typedef struct blocking {
   int64_t block_rows, pixels; /* of a block, at most */
   int64_t in_rows, in_width;  /* of the copied part of the image */
   int64_t taps;
-  size_t x_bytes, g_bytes, slot_bytes;
+  int64_t in_place; /* vectors that are read where they lie */
+  int64_t unit;     /* of these, taken together */
+  bool by_rows;     /* a window row at a time, all through the block */
+  int64_t tasks;
+  size_t x_bytes, g_bytes, sums_bytes, offset_bytes, slot_bytes;
 } blocking;
 
-static blocking make_blocking(const evr_conv2d_problem *p) {
+static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
+  const evr_conv2d_problem *p = &problem->conv;
   const evr_conv2d_desc *d = &p->desc;
   blocking b = {.taps = d->kernel_height * d->kernel_width};
   b.block_rows = evr_min(evr_conv2d_block_rows(p), p->sizes.conv_height);
   b.pixels = b.block_rows * p->sizes.conv_width;
+  b.in_place = d->layout == EVR_NHWC ? d->in_channels / EVR_LANES : 0;
+  b.unit = b.in_place >= MOST_VECTORS * problem->common.parallel.threads ? MOST_VECTORS : 1;
+  const bool many = 9 * b.unit + 2 * b.unit <= EVR_REGISTERS;
+  b.by_rows = !many || d->in_channels * (int64_t)sizeof(float) % ROWS_COLLIDE == 0;
+  b.tasks = evr_ceil_div(b.in_place, b.unit) +
+            evr_ceil_div(d->in_channels - b.in_place * EVR_LANES, EVR_LANES);
   /* A stride that is never taken may be any number. */
   b.in_rows = (b.block_rows > 1 ? (b.block_rows - 1) * d->stride_height : 0) +
               (d->kernel_height - 1) * d->dilation_height + 1;
   b.in_width = d->in_width + d->pad_left + d->pad_right;
-  b.x_bytes = evr_size_floats_of(b.in_rows, b.in_width, EVR_LANES, 1);
-  b.g_bytes = evr_size_floats_of(b.pixels, EVR_LANES, 1, 1);
+  if (b.in_place * EVR_LANES < d->in_channels) {
+    b.x_bytes = evr_size_floats_of(b.in_rows, b.in_width, EVR_LANES, 1);
+    b.g_bytes = evr_size_floats_of(b.pixels, EVR_LANES, 1, 1);
+  }
+  b.sums_bytes = evr_size_floats_of(b.taps, EVR_LANES, MOST_VECTORS, 1);
+  b.offset_bytes = evr_size_lines(evr_size_product(
+      evr_size_product((size_t)p->sizes.conv_width, (size_t)d->kernel_width), sizeof(int64_t)));
   b.slot_bytes =
-      evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_floats_of(b.taps, EVR_LANES, 1, 1));
+      evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_sum(b.sums_bytes, b.offset_bytes));
   return b;
 }
 
@@ -48,7 +72,7 @@ static bool accepts(const void *problem, char *reason) {
 
 static size_t workspace_size(const void *problem) {
   const evr_conv2d_backward_problem *p = problem;
-  return evr_size_product(make_blocking(&p->conv).slot_bytes, (size_t)p->common.parallel.threads);
+  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
 }
 
 typedef struct job {
@@ -57,46 +81,115 @@ typedef struct job {
   blocking b;
 } job;
 
-/* Some taps of one block. */
-typedef struct window {
-  const float *x, *g;
-  int64_t x_pixel, x_line, lines, width;
-  int64_t offset[MOST_TAPS]; /* of each tap, in floats */
-} window;
+/* The images of a task's channels, as they are read: in place, or a copy with its padding. */
+typedef struct view {
+  const float *x, *g;      /* of the block: the image's row 0, and the first pixel of g */
+  int64_t pixel, line;     /* of x: floats from one pixel or line to the next */
+  int64_t g_pixel;         /* likewise */
+  int64_t height, pad_top; /* of x; whatever the padding, row -1 stands for zeros */
+  evr_pad_mode pad_mode;
+  int64_t first_row, lines, width; /* of the block */
+  int64_t step_h, step_w, dilation_h, dilation_w;
+  /* Output columns from inner on and before outer have all taps inside; where the others read:
+   * offsets[column * kernel_width + kw] floats from the start of a line, -1: a zero. */
+  int64_t inner, outer, kernel_width;
+  const int64_t *offsets;
+} view;
 
-/* T is constant where this is inlined. */
-EVR_INLINE void gather_taps(const window *w, const int T, bool first, float *sums) {
-  vf acc[MOST_TAPS];
-  const float *at[MOST_TAPS];
+/* Some taps of one block: R window rows from kh on and K columns from kw on, V vectors; these are
+ * constants where this is inlined. sums[tap][vector]; bias [vector], or NULL. */
+EVR_INLINE void sum_taps(const view *w, const int R, const int K, const int V, int64_t kh,
+                         int64_t kw, bool first, float *sums, int64_t lanes, float *bias) {
+  static const float zeros[MOST_VECTORS * EVR_LANES];
+  vf acc[9 * MOST_VECTORS], added[MOST_VECTORS];
   EVR_UNROLL
-  for (int t = 0; t < T; t++) acc[t] = vf_zero();
+  for (int i = 0; i < R * K * V; i++) acc[i] = vf_zero();
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) added[v] = vf_zero();
   const float *g = w->g;
+  const int64_t g_pixel = w->g_pixel, outer = w->outer, width = w->width;
   for (int64_t line = 0; line < w->lines; line++) {
+    const float *row[3], *at[3];
+    int64_t tap[3], step[3];
     EVR_UNROLL
-    for (int t = 0; t < T; t++) at[t] = w->x + line * w->x_line + w->offset[t];
-    int64_t x = 0;
-    for (int64_t i = 0; i < w->width; i++, x += w->x_pixel, g += EVR_LANES) {
-      const vf value = vf_load(g);
+    for (int r = 0; r < R; r++) {
+      const int64_t top = (w->first_row + line) * w->step_h - w->pad_top;
+      const int64_t ih = evr_source_pixel(top + (kh + r) * w->dilation_h, w->height, w->pad_mode);
+      row[r] = ih < 0 ? NULL : w->x + ih * w->line;
+      at[r] = zeros;
+      if (ih >= 0 && w->inner < width) at[r] = row[r] + w->offsets[w->inner * w->kernel_width + kw];
+      tap[r] = ih < 0 ? 0 : w->dilation_w * w->pixel;
+      step[r] = ih < 0 ? 0 : w->step_w * w->pixel;
+    }
+    for (int64_t i = 0; i < width; i++, g += g_pixel) {
+      for (; i >= w->inner && i < outer; i++, g += g_pixel) {
+        vf value[MOST_VECTORS];
+        EVR_UNROLL
+        for (int v = 0; v < V; v++) value[v] = vf_once(vf_load(g + v * EVR_LANES));
+        EVR_UNROLL
+        for (int t = 0; t < R * K; t++) {
+          const float *const from = at[t / K] + t % K * tap[t / K];
+          EVR_UNROLL
+          for (int v = 0; v < V; v++)
+            acc[t * V + v] = vf_fma(vf_load(from + v * EVR_LANES), value[v], acc[t * V + v]);
+        }
+        EVR_UNROLL
+        for (int v = 0; v < V; v++) added[v] = vf_add(added[v], value[v]);
+        EVR_UNROLL
+        for (int r = 0; r < R; r++) at[r] += step[r];
+      }
+      if (i >= width) break;
+      vf value[MOST_VECTORS];
       EVR_UNROLL
-      for (int t = 0; t < T; t++) acc[t] = vf_fma(vf_load(at[t] + x), value, acc[t]);
+      for (int v = 0; v < V; v++) {
+        value[v] = vf_once(vf_load(g + v * EVR_LANES));
+        added[v] = vf_add(added[v], value[v]);
+      }
+      const int64_t *const offsets = w->offsets + i * w->kernel_width + kw;
+      EVR_UNROLL
+      for (int t = 0; t < R * K; t++) {
+        const int64_t offset = offsets[t % K];
+        const float *const from = row[t / K] == NULL || offset < 0 ? zeros : row[t / K] + offset;
+        EVR_UNROLL
+        for (int v = 0; v < V; v++)
+          acc[t * V + v] = vf_fma(vf_load(from + v * EVR_LANES), value[v], acc[t * V + v]);
+      }
     }
   }
   EVR_UNROLL
-  for (int t = 0; t < T; t++) evr_gradient_add(sums + t * EVR_LANES, acc[t], first, EVR_LANES);
+  for (int t = 0; t < R * K; t++) {
+    EVR_UNROLL
+    for (int v = 0; v < V; v++)
+      evr_gradient_add(sums + (t * V + v) * EVR_LANES, acc[t * V + v], first, EVR_LANES);
+  }
+  if (bias == NULL) return;
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) evr_gradient_add(bias + v * EVR_LANES, added[v], first, lanes);
 }
 
-static void gather(const window *w, int64_t taps, bool first, float *sums) {
-  switch (taps) {
-    case 1: gather_taps(w, 1, first, sums); break;
-    case 2: gather_taps(w, 2, first, sums); break;
-    case 3: gather_taps(w, 3, first, sums); break;
-    case 4: gather_taps(w, 4, first, sums); break;
-    case 5: gather_taps(w, 5, first, sums); break;
-    case 6: gather_taps(w, 6, first, sums); break;
-    case 7: gather_taps(w, 7, first, sums); break;
-    case 8: gather_taps(w, 8, first, sums); break;
-    default: gather_taps(w, 9, first, sums); break;
+#define SUM_ROW(k) \
+  case k: sum_taps(w, 1, k, V, kh, kw, first, sums, lanes, bias); break;
+
+/* All taps of one block. */
+EVR_INLINE void sum_block(const view *w, const int V, int64_t kernel_height, bool by_rows,
+                          bool first, float *sums, int64_t lanes, float *bias) {
+  if (9 * V + 2 * V <= EVR_REGISTERS && kernel_height == 3 && w->kernel_width == 3 && !by_rows) {
+    sum_taps(w, 3, 3, V, 0, 0, first, sums, lanes, bias);
+    return;
   }
+  for (int64_t kh = 0; kh < kernel_height; kh++)
+    for (int64_t kw = 0, count; kw < w->kernel_width; kw += count) {
+      count = evr_min(MOST_TAPS, w->kernel_width - kw);
+      switch (count) {
+        SUM_ROW(1)
+        SUM_ROW(2)
+        SUM_ROW(3)
+        SUM_ROW(4)
+        default: sum_taps(w, 1, MOST_TAPS, V, kh, kw, first, sums, lanes, bias); break;
+      }
+      sums += count * V * EVR_LANES;
+      bias = NULL;
+    }
 }
 
 /* Row ih of image n, channels [channel, channel + lanes), padded, to vectors. */
@@ -123,85 +216,159 @@ static void copy_row(const evr_conv2d_problem *p, const float *x, int64_t n, int
   }
 }
 
-static void add_bias(const job *j, const float *g, int64_t pixels, int64_t channel, int64_t lanes,
-                     bool first) {
-  vf sum = vf_zero();
-  for (int64_t i = 0; i < pixels; i++) sum = vf_add(sum, vf_load(g + i * EVR_LANES));
-  evr_gradient_add(j->call->dbias + channel, sum, first, lanes);
+/* What depends on neither image nor block. */
+static view make_view(const job *j, int64_t *offsets) {
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  /* A stride that is never taken may be any number. */
+  view w = {.pixel = d->in_channels,
+            .line = d->in_width * d->in_channels,
+            .g_pixel = d->out_channels,
+            .height = d->in_height,
+            .pad_top = d->pad_top,
+            .pad_mode = d->pad_mode,
+            .width = p->sizes.conv_width,
+            .step_h = p->sizes.conv_height > 1 ? d->stride_height : 0,
+            .step_w = p->sizes.conv_width > 1 ? d->stride_width : 0,
+            .dilation_h = d->dilation_height,
+            .dilation_w = d->dilation_width,
+            .kernel_width = d->kernel_width,
+            .offsets = offsets};
+  return w;
 }
 
-/* One block: output rows [row, row + rows) of image n. */
-static void add_block(const job *j, int64_t n, int64_t row, int64_t rows, int64_t channel,
-                      int64_t lanes, float *x, float *g, float *sums) {
+/* Fills the offsets, of a view whose columns are so many beside a padding. */
+static void find_columns(view *w, int64_t columns, int64_t pad, int64_t *offsets) {
+  const int64_t reach = (w->kernel_width - 1) * w->dilation_w;
+  w->inner = w->outer = w->width;
+  for (int64_t i = 0; i < w->width; i++) {
+    const int64_t begin = i * w->step_w - pad;
+    const bool inside = begin >= 0 && begin + reach < columns;
+    if (inside && w->inner == w->width) w->inner = i;
+    if (!inside && w->inner < w->width && w->outer == w->width) w->outer = i;
+    for (int64_t kw = 0; kw < w->kernel_width; kw++) {
+      const int64_t iw = evr_source_pixel(begin + kw * w->dilation_w, columns, w->pad_mode);
+      *offsets++ = iw < 0 ? -1 : iw * w->pixel;
+    }
+  }
+}
+
+/* A copied block: output rows [row, row + rows) of image n, one vector of channels. */
+static void copy_block(const job *j, view *w, int64_t n, int64_t row, int64_t rows, int64_t channel,
+                       int64_t lanes, float *x, float *g) {
   const evr_conv2d_problem *p = j->p;
   const evr_conv2d_desc *d = &p->desc;
   const blocking *b = &j->b;
-  const bool first = n == 0 && row == 0;
-  const int64_t out_width = p->sizes.conv_width;
-  evr_backward_take_g(p, j->call->g, n, row, rows * out_width, channel, lanes, EVR_LANES, g);
-  if (j->call->dbias != NULL) add_bias(j, g, rows * out_width, channel, lanes, first);
+  evr_backward_take_g(p, j->call->g, n, row, rows * w->width, channel, lanes, EVR_LANES, g);
+  w->g = g;
+  w->x = x;
+  w->first_row = 0;
   if (j->call->dweights == NULL) return;
-  const int64_t step_h = p->sizes.conv_height > 1 ? d->stride_height : 0;
-  const int64_t in_rows = (rows - 1) * step_h + (d->kernel_height - 1) * d->dilation_height + 1;
+  const int64_t in_rows = (rows - 1) * w->step_h + (d->kernel_height - 1) * d->dilation_height + 1;
   for (int64_t i = 0; i < in_rows; i++) {
-    const int64_t ih = evr_source_pixel(row * step_h + i - d->pad_top, d->in_height, d->pad_mode);
+    const int64_t ih =
+        evr_source_pixel(row * w->step_h + i - d->pad_top, d->in_height, d->pad_mode);
     copy_row(p, j->call->x, n, ih, channel, lanes, b->in_width, x + i * b->in_width * EVR_LANES);
   }
-  window w = {.x = x,
-              .g = g,
-              .x_pixel = out_width > 1 ? d->stride_width * EVR_LANES : 0,
-              .x_line = step_h * b->in_width * EVR_LANES,
-              .lines = rows,
-              .width = out_width};
-  for (int64_t tap = 0; tap < b->taps; tap += MOST_TAPS) {
-    const int64_t count = evr_min(MOST_TAPS, b->taps - tap);
-    for (int64_t t = 0; t < count; t++)
-      w.offset[t] = ((tap + t) / d->kernel_width * d->dilation_height * b->in_width +
-                     (tap + t) % d->kernel_width * d->dilation_width) *
-                    EVR_LANES;
-    gather(&w, count, first, sums + tap * EVR_LANES);
+}
+
+/* The sums of one block, or of g alone. */
+static void add_block(const job *j, const view *w, int64_t vectors, bool first, float *sums,
+                      int64_t channel, int64_t lanes) {
+  const evr_conv2d_backward_weights_call *call = j->call;
+  float *bias = call->dbias != NULL ? call->dbias + channel : NULL;
+  const int64_t kernel_height = j->p->desc.kernel_height;
+  if (call->dweights != NULL && vectors == 2) {
+    sum_block(w, 2, kernel_height, j->b.by_rows, first, sums, EVR_LANES, bias);
+    return;
   }
+  if (call->dweights != NULL) {
+    sum_block(w, 1, kernel_height, false, first, sums, lanes, bias);
+    return;
+  }
+  for (int64_t v = 0; v < vectors; v++) {
+    vf sum = vf_zero();
+    for (int64_t i = 0; i < w->lines * w->width; i++)
+      sum = vf_add(sum, vf_load(w->g + i * w->g_pixel + v * EVR_LANES));
+    evr_gradient_add(bias + v * EVR_LANES, sum, first, lanes);
+  }
+}
+
+/* Finished sums to where they belong. */
+static void write_sums(const job *j, const float *sums, int64_t vectors, int64_t channel,
+                       int64_t lanes) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const int64_t taps = j->b.taps;
+  float *dweights = j->call->dweights;
+  for (int64_t tap = 0; tap < taps; tap++)
+    for (int64_t v = 0; v < vectors; v++, sums += EVR_LANES) {
+      const int64_t c = channel + v * EVR_LANES;
+      if (d->filter_layout == EVR_HWIO)
+        vf_store_n(dweights + tap * d->in_channels + c, vf_load(sums), lanes);
+      else
+        for (int64_t i = 0; i < lanes; i++) dweights[(c + i) * taps + tap] = sums[i];
+    }
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const evr_conv2d_problem *p = j->p;
   const blocking *b = &j->b;
+  const int64_t units = evr_ceil_div(b->in_place, b->unit), channels = p->desc.in_channels;
+  const bool copied = task >= units;
+  const int64_t vector = copied ? b->in_place + task - units : task * b->unit;
+  const int64_t vectors = copied ? 1 : evr_min(b->unit, b->in_place - vector);
+  const int64_t channel = vector * EVR_LANES, lanes = evr_min(EVR_LANES, channels - channel);
   char *scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
   float *x = (float *)(void *)scratch, *g = (float *)(void *)(scratch + b->x_bytes);
   float *sums = (float *)(void *)(scratch + b->x_bytes + b->g_bytes);
-  const int64_t channel = task * EVR_LANES, channels = p->desc.in_channels;
-  const int64_t lanes = evr_min(EVR_LANES, channels - channel);
+  int64_t *offsets = (int64_t *)(void *)(scratch + b->x_bytes + b->g_bytes + b->sums_bytes);
+  const int64_t height = p->sizes.conv_height, plane = height * p->sizes.conv_width;
+  view w = make_view(j, offsets);
+  if (copied) {
+    w.pixel = w.g_pixel = EVR_LANES;
+    w.line = b->in_width * EVR_LANES;
+    w.height = b->in_rows;
+    w.pad_top = 0;
+    w.pad_mode = EVR_PAD_ZERO;
+    find_columns(&w, b->in_width, 0, offsets);
+  } else {
+    find_columns(&w, p->desc.in_width, p->desc.pad_left, offsets);
+  }
   for (int64_t n = 0; n < p->desc.batch; n++)
-    for (int64_t row = 0; row < p->sizes.conv_height; row += b->block_rows)
-      add_block(j, n, row, evr_min(b->block_rows, p->sizes.conv_height - row), channel, lanes, x, g,
-                sums);
-  float *dweights = j->call->dweights;
-  if (dweights == NULL) return;
-  for (int64_t tap = 0; tap < b->taps; tap++)
-    for (int64_t c = 0; c < lanes; c++)
-      dweights[p->desc.filter_layout == EVR_HWIO ? tap * channels + channel + c
-                                                 : (channel + c) * b->taps + tap] =
-          sums[tap * EVR_LANES + c];
+    for (int64_t row = 0; row < height; row += b->block_rows) {
+      w.lines = evr_min(b->block_rows, height - row);
+      if (copied) {
+        copy_block(j, &w, n, row, w.lines, channel, lanes, x, g);
+      } else {
+        w.g = j->call->g + (n * plane + row * w.width) * channels + channel;
+        w.x = j->call->dweights != NULL ? j->call->x + n * p->desc.in_height * w.line + channel
+                                        : NULL;
+        w.first_row = row;
+      }
+      add_block(j, &w, vectors, n == 0 && row == 0, sums, channel, lanes);
+    }
+  if (j->call->dweights != NULL) write_sums(j, sums, vectors, channel, lanes);
 }
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_backward_problem *p = problem;
-  job j = {&p->conv, call, make_blocking(&p->conv)};
-  evr_parallel_for(&p->common.parallel, evr_ceil_div(p->conv.desc.in_channels, EVR_LANES), run_task,
-                   &j);
+  job j = {&p->conv, call, make_blocking(p)};
+  evr_parallel_for(&p->common.parallel, j.b.tasks, run_task, &j);
 }
 
-/* A load and a product for each tap, and the copies. */
+/* A load and a product for each tap; and the copies. */
 static double cost(const void *problem) {
   const evr_conv2d_backward_problem *p = problem;
-  const blocking b = make_blocking(&p->conv);
-  const double blocks = (double)p->conv.desc.batch * (double)p->conv.sizes.conv_height /
-                        (double)b.block_rows *
-                        (double)evr_ceil_div(p->conv.desc.in_channels, EVR_LANES);
-  const double step = EVR_LANES == 1 ? 3.0 : 0.3;
-  return 150.0 + blocks * ((double)b.pixels * (step * (double)b.taps + 0.6) +
-                           0.6 * (double)b.in_rows * (double)b.in_width);
+  const blocking b = make_blocking(p);
+  const double blocks =
+      (double)p->conv.desc.batch * (double)p->conv.sizes.conv_height / (double)b.block_rows;
+  const double step = EVR_LANES == 1 ? 3.0 : EVR_LANES == 16 ? 0.33 : 0.22;
+  const double copied = (double)(evr_ceil_div(p->conv.desc.in_channels, EVR_LANES) - b.in_place);
+  const double copies = 0.6 * (double)b.pixels + 0.6 * (double)b.in_rows * (double)b.in_width;
+  return 150.0 + blocks * ((copied + (double)b.in_place) * (double)b.pixels *
+                               (step * (double)b.taps + 0.3) +
+                           copied * copies);
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_backward_weights_depthwise) = {
