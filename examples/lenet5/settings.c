@@ -36,7 +36,7 @@ static void print_help(void) {
   print_names(stdout, isa_names);
   puts(
       " (any)\n"
-      "      --threads N        at most so many threads (all)\n"
+      "      --threads N        at most so many threads (1: the layers are small)\n"
       "  -h, --help             this text\n"
       "      --version          version of the library");
 }
@@ -111,6 +111,7 @@ parsed training_settings_parse(int argc, char **argv, training_settings *s) {
                            .momentum = 0.9f,
                            .options = defaults};
   s->options.math = EVR_MATH_EXACT; /* so that a training can be repeated to the bit anywhere */
+  s->options.num_threads = 1; /* a second one gains nothing, and waits long on a busy machine */
   int option;
   while ((option = getopt_long(argc, argv, "e:b:o:h", options, NULL)) != -1) {
     if (option == 'h') {
