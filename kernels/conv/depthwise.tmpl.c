@@ -122,15 +122,20 @@ static double cost(const void *problem) {
   switch (way_of(p)) {
     case WAY_NHWC: {
       const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
-      const double spreading = p->group_out > 1 ? 0.4 * in_height * in_width * vectors : 0.0;
-      const double image = multiply_time(pixels * vectors, taps, common ? 1.15 : 2.1) +
-                           2.1 * pixels + 5.5 * height * strips * vectors + spreading;
+      const double copying = 1.2 * EVR_NAME(evr_depthwise_nhwc_copied)(p);
+      /* With 16 registers the weights of a wide window do not stay in them. */
+      const double slower = !common ? 2.1 : taps > 25.0 && EVR_REGISTERS < 32 ? 1.5 : 1.15;
+      const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p);
+      const double image = multiply_time(covered * vectors, taps, slower) + 2.1 * pixels +
+                           5.5 * height * strips * vectors + copying;
       return 100.0 + batch * image;
     }
     case WAY_NCHW: {
       const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;
-      const double out_plane = 33.0 + multiply_time(height * widths, taps, tiled ? 1.4 : 2.7) +
-                               2.6 * height + 0.6 * height * widths;
+      const double out_plane =
+          33.0 +
+          multiply_time(height * widths, taps, tiled ? (EVR_LANES == 16 ? 1.2 : 1.45) : 2.7) +
+          2.6 * height + 0.6 * height * widths;
       const double in_plane =
           in_height * (3.0 + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
       const double finding_taps = tiled ? 0.0 : 8.0 * taps;

@@ -192,6 +192,21 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
   return cut_bytes(&c);
 }
 
+double EVR_NAME(evr_depthwise_nhwc_copied)(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  const cut c = make_cut(p);
+  if (!c.copied) return 0.0;
+  const int64_t window = (d->kernel_height - 1) * d->dilation_height + 1;
+  const int64_t rows = p->sizes.conv_height * evr_min(window, d->stride_height);
+  return (double)rows * (double)(c.strips * c.in_columns) * (double)c.vectors;
+}
+
+double EVR_NAME(evr_depthwise_nhwc_columns)(const evr_conv2d_problem *p) {
+  const evr_depthwise_tiles tiles = EVR_NAME(evr_depthwise_cut_columns)(p->sizes.conv_width);
+  return (double)(tiles.wide * EVR_DEPTHWISE_WIDE +
+                  (tiles.all - tiles.wide) * EVR_DEPTHWISE_NARROW);
+}
+
 /* Where a vector of channels starts. The last one is moved back to end with the last channel: it
  * and the one before are always of one block, whose task is alone in writing both. */
 _Static_assert(LEAST_BLOCK_UNITS >= 2,
@@ -425,9 +440,9 @@ static void run_on_copies(const task_view *t) {
     t->offsets[column] = column_offset(d, first + column);
   int64_t copied = 0;
   for (int64_t oh = t->first_row; oh < t->end_row; oh++) {
-    const int64_t end =
-        (oh - t->first_row) * t->work.row_step + (d->kernel_height - 1) * d->dilation_height + 1;
-    for (; copied < end; copied++) {
+    const int64_t top = (oh - t->first_row) * t->work.row_step;
+    const int64_t end = top + (d->kernel_height - 1) * d->dilation_height + 1;
+    for (copied = evr_max(copied, top); copied < end; copied++) {
       float *const to = t->copy + copied % c->ring * c->copy_row;
       const float *row = t->rows[copied];
       t->rows[copied] = to;

@@ -38,12 +38,9 @@ typedef struct packed_header {
 } packed_header;
 #define HEADER_BYTES EVR_ALIGNMENT
 
-/* Bytes of weights that L1 keeps for the next tile; more come from L2, at so many a nanosecond. */
-#define IN_L1 (16 * 1024)
-#define L2_SPEED 90.0
-
-/* Nanoseconds for a tile to start and end. */
-#define TILE_START 12.0
+/* Nanoseconds for a tile to start and end, and for each run but the first. */
+#define TILE_START 10.0
+#define RUN_START 2.0
 
 typedef struct blocking {
   evr_band_shape shape;
@@ -77,12 +74,14 @@ static double product_time(const void *context, int64_t pixels, int64_t depth) {
     const double vectors = (double)(narrow + wide);
     const double blocks = (double)(wide ? wider : b->blocks - wider);
     const double bytes = vectors * EVR_LANES * sizeof(float);
-    const double reading = bytes * (double)depth > IN_L1 ? bytes / L2_SPEED : 0.0;
+    const double reading = bytes * (double)depth > EVR_PACE_L1 ? bytes / EVR_PACE_L2_SPEED : 0.0;
     time +=
         blocks * ((double)longer * fmax(evr_step_time((double)(least + 1) * vectors), reading) +
                   (double)(tiles - longer) * fmax(evr_step_time((double)least * vectors), reading));
   }
-  return (double)depth * time + TILE_START * (double)(tiles * b->blocks);
+  const double runs = (double)depth / (double)b->shape.run_length;
+  const double start = TILE_START + RUN_START * fmax(runs - 1.0, 0.0);
+  return (double)depth * time + start * (double)(tiles * b->blocks);
 }
 
 /* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
@@ -388,9 +387,11 @@ static double cost(const void *problem) {
   const blocking b = make_blocking(p);
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   /* The few sums of a single pixel wait between runs as well. */
-  const double waiting = pixels == 1 ? 1.1 : 1.0;
-  const double pointers =
-      (b.shape.folded ? 0.5 : 1.0) * (double)pixels + 0.5 * b.shape.pointer_count;
+  const double waiting = pixels == 1 && EVR_LANES < 16 ? 1.1 : 1.0;
+  const bool by_run = b.shape.pointer_count > (double)pixels;
+  const double pointers = (b.shape.folded ? 0.5 : 1.0) * (double)pixels +
+                          0.5 * b.shape.pointer_count +
+                          (by_run ? 2.5 * (double)(p->sizes.conv_height * b.shape.runs) : 0.0);
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
   const double image = 25.0 + pointers + copying + waiting * b.shape.steps_time;
   return 50.0 + (double)(p->desc.batch * p->desc.groups) * image;

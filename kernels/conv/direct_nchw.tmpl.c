@@ -33,10 +33,10 @@
 #define TILE_START 27.0
 #define TAP_START 1.8
 #define SEGMENT_FIND 1.3
-#define SEGMENT_COPY 0.66
+#define SEGMENT_COPY 0.85
 
 /* Times as long where the pixels of a segment lie apart. */
-#define APART (EVR_LANES == 16 ? 1.85 : 1.35)
+#define APART (EVR_LANES == 16 ? 1.35 : 1.15)
 
 /* So few pixels left over by whole vectors are done one by one, with output channels in the
  * lanes. */
@@ -306,7 +306,8 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
                 out_plane = p->sizes.conv_height * p->sizes.conv_width;
   const double depth = (double)p->depth, blocks = (double)evr_ceil_div(p->depth, b.depth);
   const double row_tiles = (double)evr_ceil_div(p->group_out, EVR_GEMM_ROWS);
-  const double column_tiles = (double)odd * (double)evr_ceil_div(p->group_out, CHANNELS);
+  const double odd_pixels = odd > 0 ? (double)(out_plane - b.vectors * EVR_LANES) : 0.0;
+  const double column_tiles = odd_pixels * (double)evr_ceil_div(p->group_out, CHANNELS);
 
   const double gathers = (double)(b.wide ? b.tasks : b.panels);
   const double segments = evr_segment_count(p, (double)out_plane / gathers);
@@ -320,7 +321,7 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
                      : evr_tiled_time(p->group_out, b.vectors, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
   /* Vectors of which only EVR_GEMM_ROWS lanes count, wide ones being the slower for it. */
   if (odd > 0)
-    steps += (double)(out_plane - b.vectors * EVR_LANES) * (EVR_LANES == 16 ? 1.9 : 1.4) *
+    steps += odd_pixels * (EVR_LANES == 16 ? 1.9 : 1.4) *
              evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
   const double tiles = TILE_START * blocks * ((double)b.full_panels * row_tiles + column_tiles);
   return 60.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);

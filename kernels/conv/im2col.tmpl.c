@@ -8,6 +8,7 @@
  * the image is the matrix. */
 #include "conv/direct.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "conv/gather.h"
@@ -259,12 +260,12 @@ static double cost(const void *problem) {
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
     /* For each segment of a step, pixels of which may lie apart. */
-    const double apart = d->stride_width == 1 ? 1.23 : EVR_LANES == 16 ? 2.6 : 1.7;
+    const double apart = d->stride_width == 1 ? 1.2 : EVR_LANES == 16 ? 1.3 : 1.1;
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
     const double matrix =
         b.copies ? bands * segments * (1.44 * taps + apart * depth) + 0.23 * depth * (double)vectors
                  : 0.0;
-    const double packing = 1.86 * depth * (double)vectors;
+    const double packing = 1.6 * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
     const double tile = b.copies && pixels > 1024 ? 27.0 : 8.8;
     return 45.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
@@ -272,8 +273,12 @@ static double cost(const void *problem) {
   const bool rows_in_one_piece =
       d->groups == 1 && d->dilation_width == 1 && d->pad_left == 0 && d->pad_right == 0;
   const double pieces = rows_in_one_piece ? (double)d->kernel_height : taps;
+  /* Few rows meet weights that come from L2. */
+  const double bytes = depth * (double)(vectors * EVR_LANES) * sizeof(float);
+  const double reading =
+      bytes > EVR_PACE_L1 ? (double)evr_ceil_div(rows, tile_rows) * bytes / EVR_PACE_L2_SPEED : 0.0;
   const double matrix = b.copies ? (double)pixels * (3.3 + 2.1 * pieces + 0.055 * depth) : 0.0;
-  return 40.0 + images * (18.0 + matrix + 9.4 * tiles + steps);
+  return 40.0 + images * (18.0 + matrix + 9.4 * tiles + fmax(steps, reading));
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {

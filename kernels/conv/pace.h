@@ -9,14 +9,19 @@
 #include "core/cpu.h"
 #include "simd/simd.h"
 
+/* Bytes of weights that L1 keeps for the next tile; more come from L2, at so many a nanosecond. */
+#define EVR_PACE_L1 (16 * 1024)
+#define EVR_PACE_L2_SPEED 90.0
+
 /* Nanoseconds of one step of a tile of so many accumulators: two operations a cycle, one where
- * AVX-512 is double pumped, but at least the four cycles until a sum is ready for its next term.
- * Scalar: a call of fmaf. */
+ * AVX-512 is double pumped, but at least the four cycles until a sum is ready for its next term,
+ * and nearly five for the second half of a double pumped one. Scalar: a call of fmaf. */
 EVR_INLINE double evr_step_time(double vectors) {
   if (EVR_LANES == 1) return 2.5 * vectors;
-  const double each = EVR_LANES == 16 && evr_cpu()->double_pumped_avx512 ? 1.0 : 0.5;
-  const double cycles = vectors * each;
-  return (cycles > 4.0 ? cycles : 4.0) / 3.55;
+  const bool double_pumped = EVR_LANES == 16 && evr_cpu()->double_pumped_avx512;
+  const double cycles = vectors * (double_pumped ? 1.0 : 0.5);
+  const double latency = double_pumped ? 4.7 : 4.0;
+  return (cycles > latency ? cycles : latency) / 3.55;
 }
 
 /* A product of rows and columns of so many vectors, cut into tiles of at most tile_rows by

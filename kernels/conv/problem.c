@@ -64,13 +64,17 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
 
   *problem = (evr_conv2d_problem){.desc = *d};
   problem->desc.pool.kind = EVR_POOL_NONE;
-  /* One channel in and out is the same in both layouts; planes are what kernels do better there. */
-  if (d->in_channels == 1 && d->out_channels == 1) problem->desc.layout = EVR_NCHW;
   problem->group_in = d->in_channels / d->groups;
   problem->group_out = d->out_channels / d->groups;
   evr_conv2d_sizes *s = &problem->sizes;
   s->conv_height = (padded_h - extent_h) / d->stride_height + 1;
   s->conv_width = (padded_w - extent_w) / d->stride_width + 1;
+  /* One channel in and out is the same in both layouts, and so is one pixel; planes are what
+   * kernels do better with the former, channels with the latter. */
+  if (d->in_channels == 1 && d->out_channels == 1)
+    problem->desc.layout = EVR_NCHW;
+  else if (d->in_height == 1 && d->in_width == 1 && s->conv_height == 1 && s->conv_width == 1)
+    problem->desc.layout = EVR_NHWC;
   s->out_height = s->conv_height;
   s->out_width = s->conv_width;
   s->bias_count = d->out_channels;

@@ -51,7 +51,7 @@ static void find_pixels(part *t) {
   const evr_conv2d_desc *d = &t->p->conv.desc;
   const evr_phase *rows = &t->rows, *columns = &t->columns;
   t->direct = rows->count == d->in_height && columns->count == d->in_width;
-  if (t->direct || !t->kernel->spreads || t->inner.desc.layout == EVR_NCHW) return;
+  if (t->direct || !t->kernel->spreads || d->layout == EVR_NCHW) return;
   /* A step that is never taken may be any number. */
   const int64_t channels = d->in_channels, line = d->in_width * channels;
   t->direct = true;
@@ -250,8 +250,8 @@ typedef struct copy_job {
 } copy_job;
 
 static void run_copy(copy_job *j, int64_t channels, int64_t width, evr_task *body) {
-  const evr_conv2d_desc *d = &j->t->inner.desc;
-  /* The inner problem's layout, for one channel in and out has only the one. */
+  /* That of the whole: a single pixel may be seen in the other one (problem.c). */
+  const evr_conv2d_desc *d = &j->t->p->conv.desc;
   const bool nhwc = d->layout == EVR_NHWC;
   j->planes = nhwc ? d->batch : d->batch * channels;
   j->pixel = nhwc ? channels : 1;

@@ -27,11 +27,12 @@
                                                  .pack = pack_##method,                           \
                                                  .forward = forward_##method};
 
-#define TURNED_ISA(isa)   \
-  TURNED(depthwise_##isa) \
-  TURNED(direct_##isa)    \
-  TURNED(winograd4_##isa) \
-  TURNED(winograd2_##isa) \
+#define TURNED_ISA(isa)     \
+  TURNED(depthwise_##isa)   \
+  TURNED(direct_##isa)      \
+  TURNED(few_outputs_##isa) \
+  TURNED(winograd4_##isa)   \
+  TURNED(winograd2_##isa)   \
   TURNED(im2col_gemm_##isa)
 
 TURNED_ISA(scalar)

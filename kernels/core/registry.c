@@ -54,6 +54,7 @@
 extern const evr_kernel evr_conv2d_amx_bf16x2, evr_conv2d_amx_bf16x3;
 DECLARE(evr_conv2d_depthwise);
 DECLARE(evr_conv2d_direct);
+DECLARE(evr_conv2d_few_outputs);
 DECLARE(evr_conv2d_im2col_gemm);
 DECLARE(evr_conv2d_winograd2);
 DECLARE(evr_conv2d_winograd4);
@@ -64,6 +65,7 @@ extern const evr_kernel evr_conv2d_reference;
 extern const evr_kernel evr_conv2d_turned_amx_bf16x2, evr_conv2d_turned_amx_bf16x3;
 DECLARE(evr_conv2d_turned_depthwise);
 DECLARE(evr_conv2d_turned_direct);
+DECLARE(evr_conv2d_turned_few_outputs);
 DECLARE(evr_conv2d_turned_im2col_gemm);
 DECLARE(evr_conv2d_turned_winograd2);
 DECLARE(evr_conv2d_turned_winograd4);
@@ -95,6 +97,7 @@ extern const evr_kernel evr_softmax_reference;
 #define TURNED_ROWS(operation)                                                                \
   ROWS(operation, "depthwise", evr_conv2d_turned_depthwise)                                   \
   ROWS(operation, "direct", evr_conv2d_turned_direct)                                         \
+  ROWS(operation, "few-outputs", evr_conv2d_turned_few_outputs)                               \
   AMX(operation, "amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_turned_amx_bf16x2)                 \
   AMX(operation, "amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_turned_amx_bf16x3)             \
   ROWS_SERVING(EVR_SERVES_FAST, operation, "winograd4", evr_conv2d_turned_winograd4)          \
@@ -105,6 +108,7 @@ static const evr_variant registry[] = {
     PLANTED_FAULTS
     ROWS(EVR_OP_CONV2D, "depthwise", evr_conv2d_depthwise)
     ROWS(EVR_OP_CONV2D, "direct", evr_conv2d_direct)
+    ROWS(EVR_OP_CONV2D, "few-outputs", evr_conv2d_few_outputs)
     AMX(EVR_OP_CONV2D, "amx-bf16x2", EVR_SERVES_FAST, evr_conv2d_amx_bf16x2)
     AMX(EVR_OP_CONV2D, "amx-bf16x3", EVR_SERVES_STANDARD, evr_conv2d_amx_bf16x3)
     ROWS_SERVING(EVR_SERVES_FAST, EVR_OP_CONV2D, "winograd4", evr_conv2d_winograd4)

@@ -108,8 +108,13 @@ static void pack_panel(const evr_gemm_source *s, int64_t width, float *packed) {
     const float *from = s->source + k * s->k_step;
     float *to = packed + k * width;
     int64_t i = begin;
-    if (s->lane_step == 1)
+    if (s->lane_step == 1) {
       for (; i + EVR_LANES <= lanes; i += EVR_LANES) vf_store(to + i, vf_load(from + i));
+      if (i < lanes && i + EVR_LANES <= width) { /* what is not loaded is 0 */
+        vf_store(to + i, vf_load_n(from + i, lanes - i));
+        continue;
+      }
+    }
     for (; i < lanes; i++) to[i] = from[i * s->lane_step];
     for (; i < width; i++) to[i] = 0.0f;
   }

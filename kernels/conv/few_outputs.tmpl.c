@@ -1,0 +1,435 @@
+/* Convolution with few output channels a group, NHWC: layers that end in an image or a mask, and
+ * backward data of those that begin with one.
+ *
+ * Output channels would leave most lanes empty, so lanes run over the pixels of an output row. A
+ * task walks down a strip of columns: each row of the image that its windows read is transposed
+ * once, into a ring of rows [channel][column], where pixels lie side by side. With a stride, every
+ * stride-th column does (a phase): [channel][phase][column]. Padding is copied as well, so every
+ * tap takes part, in canonical order. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "activation/apply.h"
+#include "activation/functions.h"
+#include "conv/pace.h"
+#include "conv/problem.h"
+#include "core/checked.h"
+
+#define MOST_OUTPUTS 4
+
+/* Vectors of pixels in a tile: with so many outputs, sums fill the registers but for weights and
+ * pixels. */
+#if EVR_REGISTERS >= 32
+#define TILE_VECTORS(outputs) ((outputs) == 4 ? 6 : 8)
+#else
+#define TILE_VECTORS(outputs) ((outputs) == 1 ? 8 : (outputs) == 2 ? 6 : (outputs) == 3 ? 4 : 3)
+#endif
+#define MOST_VECTORS 8
+
+/* Strips are narrow enough for a row of the ring to stay in L1, of which the taps of a window row
+ * read nearly the same, but not narrower than the sums that hide each other's latency. */
+#define IN_L1 (24 * 1024)
+#define LEAST_SUMS 8
+
+typedef struct blocking {
+  int64_t height, width, in_width; /* of the output and the image, as they are walked */
+  int64_t strips;                  /* of an output row */
+  int64_t band, bands;             /* output rows of a task, tasks of a strip */
+  int64_t ring;                    /* rows that a window spans */
+  int64_t columns;                 /* floats of a phase, whole vectors */
+  size_t zero_bytes, slot_bytes;
+} blocking;
+
+/* Pixels of a 1x1 window that goes through all of them: one long row. */
+static bool is_flat(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  return p->depth == p->group_in && d->stride_height == 1 && d->stride_width == 1 &&
+         d->pad_left == 0 && d->pad_top == 0 && p->sizes.conv_width == d->in_width &&
+         d->pad_bottom == 0 && p->spread.pixel == 0;
+}
+
+/* Strips of at most so many vectors, which differ by at most one. */
+static void cut_strips(blocking *b, const evr_conv2d_problem *p, int64_t most) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
+  b->strips = evr_ceil_div(vectors, most);
+  const int64_t beyond = (d->kernel_width - 1) * d->dilation_width / d->stride_width;
+  b->columns = evr_round_up(evr_ceil_div(vectors, b->strips) * EVR_LANES + beyond, EVR_LANES);
+  b->slot_bytes = evr_size_sum(
+      b->zero_bytes, evr_size_floats_of(b->columns, d->stride_width, p->group_in, b->ring));
+}
+
+static blocking make_blocking(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  blocking b = {
+      .height = p->sizes.conv_height, .width = p->sizes.conv_width, .in_width = d->in_width};
+  if (is_flat(p)) {
+    b.width = b.in_width = b.height * b.width;
+    b.height = 1;
+  }
+  b.ring = (d->kernel_height - 1) * d->dilation_height + 1;
+  b.zero_bytes = evr_size_floats(p->group_in);
+  const int64_t outputs = evr_min(p->group_out, MOST_OUTPUTS);
+  int64_t most = TILE_VECTORS(outputs);
+  for (cut_strips(&b, p, most); most > 1; cut_strips(&b, p, --most)) {
+    const bool at_home =
+        b.slot_bytes / (size_t)b.ring <= IN_L1 || outputs * (most - 1) < LEAST_SUMS;
+    if (at_home && b.slot_bytes <= (size_t)p->scratch_share) break;
+  }
+  const int64_t threads = p->common.parallel.threads;
+  const int64_t pieces = d->batch * d->groups * b.strips;
+  const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, pieces) : 1;
+  b.band = evr_ceil_div(b.height, wanted);
+  b.bands = evr_ceil_div(b.height, b.band);
+  return b;
+}
+
+static bool accepts(const void *problem, char *reason) {
+  const evr_conv2d_problem *p = problem;
+  const char *need = NULL;
+  if (p->desc.layout != EVR_NHWC) {
+    need = "needs desc.layout EVR_NHWC";
+  } else if (make_blocking(p).slot_bytes > (size_t)p->scratch_share) {
+    need = "its windows span too many rows and columns for the scratch there may be";
+  }
+  if (p->group_out > MOST_OUTPUTS)
+    snprintf(reason, EVR_REASON_SIZE,
+             "needs at most %d output channels a group; desc.out_channels is %" PRId64
+             " and desc.groups %" PRId64,
+             MOST_OUTPUTS, p->desc.out_channels, p->desc.groups);
+  else if (need != NULL)
+    snprintf(reason, EVR_REASON_SIZE, "%s", need);
+  else
+    return true;
+  return false;
+}
+
+_Static_assert(sizeof(blocking) <= sizeof(((evr_prepared *)0)->state), "it fits");
+
+static void prepare(void *problem) {
+  evr_conv2d_problem *p = problem;
+  const blocking b = make_blocking(p);
+  evr_keep_prepared(p, prepare, &b, sizeof b);
+}
+
+static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
+  if (!evr_read_prepared(p, prepare, b, sizeof *b)) *b = make_blocking(p);
+}
+
+static size_t workspace_size(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
+}
+
+/* ---- weights: [group][kernel row][kernel column][input channel][output channel] ---- */
+
+static size_t packed_size(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  return evr_size_floats(p->sizes.weights_count);
+}
+
+static void pack(const void *problem, const float *weights, void *packed) {
+  const evr_conv2d_problem *p = problem;
+  const evr_conv2d_desc *d = &p->desc;
+  float *to = packed;
+  for (int64_t group = 0; group < d->groups; group++)
+    for (int64_t kh = 0; kh < d->kernel_height; kh++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++)
+        for (int64_t ic = 0; ic < p->group_in; ic++)
+          for (int64_t oc = 0; oc < p->group_out; oc++)
+            *to++ = *evr_weight_at(p, weights, kh, kw, ic, group, oc);
+}
+
+/* ---- one strip ---- */
+
+typedef struct job {
+  const evr_conv2d_problem *p;
+  const evr_conv2d_call *call;
+  blocking b;
+} job;
+
+typedef struct strip {
+  const evr_conv2d_problem *p;
+  const blocking *b;
+  const float *x; /* of the image, at the group's first channel */
+  const float *zeros;
+  float *ring;          /* padded row r in row r % b->ring */
+  int64_t pitch;        /* floats from one channel to the next */
+  const float *weights; /* of the group */
+  const float *bias;    /* of the group, or NULL */
+  evr_spread out;
+  int64_t first;  /* output column at which the strip begins */
+  int64_t pixels; /* output columns of the strip */
+} strip;
+
+/* Columns first, first + step, ... of the padded image, EVR_LANES of them, out of a row of the
+ * image: to[channel * pitch + lane]. */
+static void transpose_columns(const strip *s, const float *row, int64_t first, int64_t step,
+                              float *to) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t channels = s->p->group_in, in_width = s->b->in_width;
+  const int64_t end = d->pad_left + in_width + d->pad_right;
+  const float *from[EVR_LANES];
+  for (int64_t l = 0; l < EVR_LANES; l++) {
+    const int64_t column = first + l * step;
+    /* Beyond the padded image are columns that fill up vectors. */
+    const int64_t iw =
+        column < end ? evr_source_pixel(column - d->pad_left, in_width, d->pad_mode) : -1;
+    from[l] = iw < 0 ? s->zeros : row + iw * d->in_channels;
+  }
+  for (int64_t c = 0; c < channels; c += EVR_LANES) {
+    const int64_t count = evr_min(EVR_LANES, channels - c);
+    vf block[EVR_LANES];
+    if (count == EVR_LANES) {
+      EVR_UNROLL
+      for (int l = 0; l < EVR_LANES; l++) block[l] = vf_load(from[l] + c);
+    } else {
+      EVR_UNROLL
+      for (int l = 0; l < EVR_LANES; l++) block[l] = vf_load_n(from[l] + c, count);
+    }
+    vf_transpose(block);
+    EVR_UNROLL
+    for (int l = 0; l < EVR_LANES; l++)
+      if (l < count) vf_store(to + (c + l) * s->pitch, block[l]);
+  }
+}
+
+/* Copies row r of the padded image, counted from the first that the output reads. */
+static void transpose_row(const strip *s, int64_t r) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t columns = s->b->columns, stride = d->stride_width;
+  float *to = s->ring + r % s->b->ring * (s->pitch * s->p->group_in);
+  const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
+  if (ih < 0) {
+    memset(to, 0, (size_t)(s->pitch * s->p->group_in) * sizeof *to);
+    return;
+  }
+  const float *row = s->x + ih * d->in_width * d->in_channels;
+  for (int64_t phase = 0; phase < stride; phase++, to += columns)
+    for (int64_t i = 0; i < columns; i += EVR_LANES)
+      transpose_columns(s, row, (s->first + i) * stride + phase, stride, to + i);
+}
+
+/* A row of the strip: `outputs` channels of `vectors` vectors of pixels, both constants; top is the
+ * first padded row of their windows. */
+EVR_INLINE void run_tile(const strip *s, int64_t top, const float *residual, float *y,
+                         const int outputs, const int vectors) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t ring = s->b->ring, channels = s->p->group_in, pitch = s->pitch;
+  const int64_t column_step = d->dilation_width / d->stride_width;
+  const int64_t phase_step = d->dilation_width % d->stride_width;
+  vf sum[MOST_OUTPUTS][MOST_VECTORS];
+  EVR_UNROLL
+  for (int i = 0; i < outputs * vectors; i++) sum[i / vectors][i % vectors] = vf_zero();
+  const float *w = s->weights;
+  int64_t row = top % ring;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
+    int64_t phase = 0, column = 0;
+    for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+      const float *x = s->ring + row * (pitch * channels) + phase * s->b->columns + column;
+      for (int64_t c = 0; c < channels; c++, x += pitch, w += outputs) {
+        /* Held are the fewer of the two, and the others come one by one. */
+        if (outputs <= vectors) {
+          vf weights[MOST_OUTPUTS];
+          EVR_UNROLL
+          for (int o = 0; o < outputs; o++) weights[o] = vf_set1(w[o]);
+          EVR_UNROLL
+          for (int v = 0; v < vectors; v++) {
+            const vf pixels = vf_load(x + v * EVR_LANES);
+            EVR_UNROLL
+            for (int o = 0; o < outputs; o++) sum[o][v] = vf_fma(pixels, weights[o], sum[o][v]);
+          }
+        } else {
+          vf pixels[MOST_OUTPUTS];
+          EVR_UNROLL
+          for (int v = 0; v < vectors; v++) pixels[v] = vf_load(x + v * EVR_LANES);
+          EVR_UNROLL
+          for (int o = 0; o < outputs; o++) {
+            const vf weight = vf_set1(w[o]);
+            EVR_UNROLL
+            for (int v = 0; v < vectors; v++) sum[o][v] = vf_fma(pixels[v], weight, sum[o][v]);
+          }
+        }
+      }
+      column += column_step;
+      phase += phase_step;
+      if (phase >= d->stride_width) {
+        phase -= d->stride_width;
+        column++;
+      }
+    }
+    row += d->dilation_height;
+    if (row >= ring) row -= ring;
+  }
+  /* Now lanes are the output channels of a pixel (but for the scalar build, which has one lane).
+   * What a store might change is read before. */
+  enum { LANES = EVR_LANES == 1 ? 1 : MOST_OUTPUTS };
+  const int lanes = outputs < LANES ? outputs : LANES;
+  const int64_t pitch_out = s->out.pixel, pixels = s->pixels;
+  const bool has_bias = s->bias != NULL, relu = d->activation.kind == EVR_RELU;
+  vf bias[MOST_OUTPUTS];
+  EVR_UNROLL
+  for (int o = 0; o < outputs; o += lanes)
+    bias[o] = has_bias ? vf_load_n(s->bias + o, lanes) : vf_zero();
+  EVR_UNROLL
+  for (int v = 0; v < vectors; v++) {
+    vf block[EVR_LANES];
+    EVR_UNROLL
+    for (int l = 0; l < EVR_LANES; l++) block[l] = l < outputs ? sum[l][v] : vf_zero();
+    vf_transpose(block);
+    const int64_t count = evr_min(pixels - v * EVR_LANES, EVR_LANES);
+    EVR_UNROLL
+    for (int l = 0; l < EVR_LANES; l++) {
+      if (l >= count) break;
+      EVR_UNROLL
+      for (int o = 0; o < outputs; o += lanes) {
+        const int64_t at = (v * EVR_LANES + l) * pitch_out + o;
+        vf value = EVR_LANES == 1 ? sum[o][v] : block[l];
+        if (has_bias) value = vf_add(value, bias[o]);
+        if (residual != NULL) value = vf_add(value, vf_load_n(residual + at, lanes));
+        if (relu) value = evr_relu(value);
+        vf_store_n(y + at, value, lanes);
+      }
+    }
+  }
+}
+
+typedef void tile_function(const strip *s, int64_t top, const float *residual, float *y);
+
+#define TILE(outputs, vectors)                                                               \
+  static void tile_##outputs##_##vectors(const strip *s, int64_t top, const float *residual, \
+                                         float *y) {                                         \
+    run_tile(s, top, residual, y, outputs, vectors);                                         \
+  }
+#define TILES_3(o) TILE(o, 1) TILE(o, 2) TILE(o, 3)
+#define TILES_6(o) TILES_3(o) TILE(o, 4) TILE(o, 5) TILE(o, 6)
+#define TILES_8(o) TILES_6(o) TILE(o, 7) TILE(o, 8)
+#define NAMES_3(o) tile_##o##_1, tile_##o##_2, tile_##o##_3
+#define NAMES_6(o) NAMES_3(o), tile_##o##_4, tile_##o##_5, tile_##o##_6
+#define NAMES_8(o) NAMES_6(o), tile_##o##_7, tile_##o##_8
+
+TILES_8(1)
+#if EVR_REGISTERS >= 32
+TILES_8(2)
+TILES_8(3)
+TILES_6(4)
+static tile_function *const tiles[MOST_OUTPUTS][MOST_VECTORS] = {
+    {NAMES_8(1)}, {NAMES_8(2)}, {NAMES_8(3)}, {NAMES_6(4)}};
+#else
+TILES_6(2)
+TILES_3(3)
+TILE(3, 4)
+TILES_3(4)
+static tile_function *const tiles[MOST_OUTPUTS][MOST_VECTORS] = {
+    {NAMES_8(1)}, {NAMES_6(2)}, {NAMES_3(3), tile_3_4}, {NAMES_3(4)}};
+#endif
+
+static void activate(const strip *s, float *y) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  if (d->activation.kind == EVR_IDENTITY || d->activation.kind == EVR_RELU) return;
+  const int64_t outputs = s->p->group_out;
+  if (s->out.pixel == outputs) {
+    EVR_NAME(evr_activation_apply)(&d->activation, y, y, s->pixels * outputs);
+    return;
+  }
+  for (int64_t i = 0; i < s->pixels; i++, y += s->out.pixel)
+    EVR_NAME(evr_activation_apply)(&d->activation, y, y, outputs);
+}
+
+static void run_task(void *argument, int64_t task, int slot) {
+  const job *j = argument;
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking *b = &j->b;
+  char *slot_memory = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
+  const int64_t band = evr_take_number(&task, b->bands);
+  const int64_t index = evr_take_number(&task, b->strips);
+  const int64_t group = evr_take_number(&task, d->groups), image = task;
+  const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
+  const int64_t first = index * vectors / b->strips, end = (index + 1) * vectors / b->strips;
+  const int64_t channel = group * p->group_out;
+  strip s = {
+      .p = p,
+      .b = b,
+      .x = j->call->x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in,
+      .zeros = memset(slot_memory, 0, b->zero_bytes),
+      .ring = (float *)(void *)(slot_memory + b->zero_bytes),
+      .pitch = b->columns * d->stride_width,
+      .weights = (const float *)j->call->packed + channel * p->depth,
+      .bias = j->call->bias != NULL ? j->call->bias + channel : NULL,
+      .out = evr_output_spread(p),
+      .first = first * EVR_LANES,
+      .pixels = evr_min(end * EVR_LANES, b->width) - first * EVR_LANES,
+  };
+  tile_function *const tile = tiles[p->group_out - 1][end - first - 1];
+  int64_t copied = 0; /* rows before this are done with or in the ring */
+  for (int64_t oh = band * b->band; oh < evr_min((band + 1) * b->band, b->height); oh++) {
+    const int64_t top = oh * d->stride_height;
+    for (copied = evr_max(copied, top); copied < top + b->ring; copied++) transpose_row(&s, copied);
+    const int64_t at = image * s.out.image + oh * s.out.row + s.first * s.out.pixel + channel;
+    float *y = j->call->y + at;
+    tile(&s, top, j->call->residual != NULL ? j->call->residual + at : NULL, y);
+    activate(&s, y);
+  }
+}
+
+static void forward(const void *problem, const void *call) {
+  const evr_conv2d_problem *p = problem;
+  job j;
+  j.p = p;
+  j.call = call;
+  read_blocking(p, &j.b);
+  evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.strips * j.b.bands,
+                   run_task, &j);
+}
+
+/* A step of a tile. Of windows wider than a pixel most vectors lie across two cache lines, which
+ * takes another load each; where AVX-512 is double pumped that is not hidden by the sums. Rows of
+ * the ring that L1 does not hold come from L2. */
+static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t vectors) {
+  const double sums = evr_step_time((double)(vectors * p->group_out));
+  const double loads = (EVR_LANES == 16 ? 1.0 : 1.45) * (double)vectors / 3.55;
+  if (p->desc.kernel_width == 1) return sums;
+  const double far = b->slot_bytes / (size_t)b->ring > IN_L1 ? 0.2 * (double)vectors : 0.0;
+  if (EVR_LANES == 16 && evr_cpu()->double_pumped_avx512) return sums + loads + far;
+  return fmax(sums, loads) + 0.1 + far;
+}
+
+/* Blocks to transpose, tiles, the taps of their windows, outputs, and the product (pace.h). */
+static double cost(const void *problem) {
+  const evr_conv2d_problem *p = problem;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking b = make_blocking(p);
+  const int64_t vectors = evr_ceil_div(b.width, EVR_LANES);
+  const int64_t narrow = vectors / b.strips, wider = vectors - narrow * b.strips;
+  /* Rows that bands share are transposed for each; those of padding are only filled. */
+  const int64_t shared = evr_max(b.ring - d->stride_height, 0);
+  const int64_t rows = evr_min(b.height * evr_min(b.ring, d->stride_height) + shared,
+                               is_flat(p) ? 1 : d->in_height) +
+                       (b.bands - 1) * shared;
+  const double blocks = (double)rows * (double)(b.strips * b.columns / EVR_LANES * d->stride_width);
+  const double transposing =
+      blocks * EVR_LANES *
+      (0.7 + (EVR_LANES == 16 ? 0.9 : 0.55) * (double)evr_ceil_div(p->group_in, EVR_LANES));
+  const double rows_of_tiles = (double)(b.height * b.strips);
+  const double taps = (double)(d->kernel_height * d->kernel_width);
+  const double sums = (double)(b.height * p->depth) *
+                      ((double)(b.strips - wider) * step_time(p, &b, narrow) +
+                       (wider > 0 ? (double)wider * step_time(p, &b, narrow + 1) : 0.0));
+  const double outputs = (EVR_LANES == 16 ? 0.9 : 1.3) * (double)(b.height * b.width);
+  const double image = 20.0 + transposing + rows_of_tiles * (8.0 + 1.2 * taps) + outputs + sums;
+  return 35.0 + (double)(d->batch * d->groups) * image;
+}
+
+const evr_kernel EVR_NAME(evr_conv2d_few_outputs) = {
+    .accepts = accepts,
+    .cost = cost,
+    .packed_size = packed_size,
+    .workspace_size = workspace_size,
+    .pack = pack,
+    .forward = forward,
+    .prepare = prepare,
+    .spreads = true,
+};
