@@ -82,13 +82,26 @@ static void offer_way(evr_band_shape *shape, evr_band_way way, double steps, dou
   shape->pointer_count = pointers;
 }
 
-static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
-                       const void *context) {
+/* The time of sums in so many output rows of so many columns, in bands. */
+typedef struct band_timer {
+  evr_band_time *time;
+  const void *context;
+  int64_t most_rows;
+} band_timer;
+
+static double time_rows(const band_timer *t, int64_t rows, int64_t columns, int64_t depth) {
+  if (rows <= t->most_rows) return t->time(t->context, rows * columns, depth);
+  const int64_t rest = rows % t->most_rows;
+  return (double)(rows / t->most_rows) * t->time(t->context, t->most_rows * columns, depth) +
+         (rest > 0 ? t->time(t->context, rest * columns, depth) : 0.0);
+}
+
+static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, const band_timer *t) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
   const double pixels = (double)(height * width);
   const bool per_run = is_padded(d) && !shape->folded;
-  offer_way(shape, EVR_LEAVE_NONE, time(context, height * width, p->depth),
+  offer_way(shape, EVR_LEAVE_NONE, time_rows(t, height, width, p->depth),
             per_run ? pixels * (double)shape->runs : pixels);
   if (!may_skip(shape, p)) return;
   tap_group rows[EVR_MOST_REGIONS], columns[EVR_MOST_REGIONS];
@@ -100,7 +113,7 @@ static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, evr_b
   const int64_t tap = shape->folded ? shape->run_length / d->kernel_width : p->group_in;
   double by_rows = 0.0, sides = 0.0, all = 0.0, row_pointers = 0.0, side_pointers = 0.0;
   for (int r = 0; r < row_groups; r++) {
-    by_rows += time(context, rows[r].outputs * width, rows[r].taps * d->kernel_width * tap);
+    by_rows += time_rows(t, rows[r].outputs, width, rows[r].taps * d->kernel_width * tap);
     row_pointers += (double)(rows[r].outputs * width * rows[r].taps * d->kernel_width);
   }
   if (shape->folded) {
@@ -111,14 +124,14 @@ static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, evr_b
     double cut = 0.0;
     for (int r = 0; r < row_groups; r++)
       cut +=
-          time(context, rows[r].outputs * columns[c].outputs, rows[r].taps * columns[c].taps * tap);
+          time_rows(t, rows[r].outputs, columns[c].outputs, rows[r].taps * columns[c].taps * tap);
     all += cut;
     if (columns[c].taps == d->kernel_width) {
       sides += cut;
       side_pointers += (double)(columns[c].outputs * height);
     } else {
       const int64_t runs = d->kernel_height * columns[c].taps;
-      sides += time(context, columns[c].outputs * height, runs * tap);
+      sides += time_rows(t, height, columns[c].outputs, runs * tap);
       side_pointers += (double)(columns[c].outputs * height * runs);
     }
   }
@@ -140,7 +153,12 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr
   if (shape->copied && row_bytes(shape, p) > (size_t)p->scratch_share) *shape = (evr_band_shape){0};
   shape->runs = shape->folded ? d->kernel_height : d->kernel_height * d->kernel_width;
   shape->run_length = shape->folded ? d->kernel_width * d->in_channels : p->group_in;
-  choose_way(shape, p, time, context);
+  choose_way(shape, p, &(band_timer){time, context, p->sizes.conv_height});
+}
+
+void evr_band_shape_cut(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t rows,
+                        evr_band_time *time, const void *context) {
+  choose_way(shape, p, &(band_timer){time, context, rows});
 }
 
 int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }

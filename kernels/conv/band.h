@@ -64,6 +64,10 @@ typedef struct evr_band {
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
                          const void *context);
 
+/* Chooses the way again, for bands of at most so many rows, which are cut into smaller regions. */
+void evr_band_shape_cut(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t rows,
+                        evr_band_time *time, const void *context);
+
 /* Pointers that a pixel may need. */
 int64_t evr_band_pointers(const evr_band_shape *shape);
 

@@ -42,6 +42,9 @@ typedef struct packed_header {
 #define TILE_START 10.0
 #define RUN_START 2.0
 
+/* Nanoseconds of a thread's share that is not cut into several tasks. */
+#define BRIEF 60000.0
+
 typedef struct blocking {
   evr_band_shape shape;
   int64_t vectors, blocks;    /* of a group's output channels; block b has vectors near b/blocks */
@@ -136,8 +139,14 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.cut = panel_cut(b.shape.runs, b.shape.run_length);
   const int64_t threads = p->common.parallel.threads;
   const int64_t images = p->desc.batch * p->desc.groups;
-  const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, images) : 1;
-  const int64_t band = size_band(&b, p, band_pixels(&b, p, wanted));
+  /* Several tasks for each thread, lest one waits for another; but short ones lose more by being
+   * cut than by waiting. */
+  const bool brief = (double)images * b.shape.steps_time < BRIEF * (double)threads;
+  const int64_t wanted = threads > 1 ? evr_ceil_div((brief ? 1 : 4) * threads, images) : 1;
+  int64_t band = band_pixels(&b, p, wanted);
+  if (threads > 1 && band < p->sizes.conv_height * p->sizes.conv_width)
+    evr_band_shape_cut(&b.shape, p, evr_ceil_div(band, p->sizes.conv_width), product_time, &b);
+  band = size_band(&b, p, band);
   b.bands = evr_ceil_div(p->sizes.conv_height * p->sizes.conv_width, band);
   b.stretches = threads > 1 ? evr_min(b.blocks, evr_ceil_div(wanted, b.bands)) : 1;
   b.stretch = evr_ceil_div(b.blocks, b.stretches);

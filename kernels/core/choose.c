@@ -15,7 +15,7 @@
 /* Starting threads costs about as much as this much arithmetic on one: less is done serially. */
 #if !defined(WORK_WORTH_A_THREAD) /* less in a build for the tests, so that small cases are cut */
 #define WORK_WORTH_A_THREAD 1.0e6
-#define TIME_WORTH_A_THREAD 4.0e3 /* nanoseconds */
+#define TIME_WORTH_A_THREAD 2200.0
 #endif
 
 static const evr_plan_options default_options = EVR_PLAN_OPTIONS_INIT;
