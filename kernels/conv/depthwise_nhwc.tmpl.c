@@ -59,9 +59,9 @@ evr_depthwise_tiles EVR_NAME(evr_depthwise_cut_columns)(int64_t columns) {
 
 const evr_depthwise_kind *EVR_NAME(evr_depthwise_kind_of)(const evr_conv2d_desc *desc) {
   const evr_depthwise_kind *kind = evr_depthwise_kinds;
-  while (kind->kernel != 0 &&
-         (desc->dilation_width != 1 || kind->kernel != desc->kernel_width ||
-          kind->kernel != desc->kernel_height || kind->stride != desc->stride_width))
+  while (kind->kernel != 0 && (desc->dilation_width != 1 || kind->kernel != desc->kernel_width ||
+                               (kind->kernel > 2 && kind->kernel != desc->kernel_height) ||
+                               kind->stride != desc->stride_width))
     kind++;
   return kind;
 }
@@ -224,19 +224,22 @@ size_t EVR_NAME(evr_depthwise_nhwc_packed_size)(const evr_conv2d_problem *p) {
 void EVR_NAME(evr_depthwise_nhwc_pack)(const evr_conv2d_problem *p, const float *weights,
                                        float *packed) {
   const evr_conv2d_desc *d = &p->desc;
-  const int64_t taps = p->depth, lanes = evr_min(d->out_channels, EVR_LANES);
+  const int64_t lanes = evr_min(d->out_channels, EVR_LANES);
   const bool neighbours = evr_weights_are_apart(p, 1);
-  for (int64_t v = 0; v < evr_ceil_div(d->out_channels, EVR_LANES); v++)
-    for (int64_t tap = 0; tap < taps; tap++, packed += EVR_LANES) {
-      const int64_t kh = tap / d->kernel_width, kw = tap % d->kernel_width;
-      const int64_t channel = vector_start(p, v);
-      if (neighbours) {
-        vf_store(packed, vf_load_n(evr_weight_of(p, weights, kh, kw, channel), lanes));
-        continue;
+  for (int64_t v = 0; v < evr_ceil_div(d->out_channels, EVR_LANES); v++) {
+    const int64_t channel = vector_start(p, v);
+    const float *first = evr_weight_of(p, weights, 0, 0, channel);
+    for (int64_t kh = 0; kh < d->kernel_height; kh++)
+      for (int64_t kw = 0; kw < d->kernel_width; kw++, packed += EVR_LANES) {
+        if (neighbours) {
+          const float *from = first + kh * p->weights.row + kw * p->weights.column;
+          vf_store(packed, lanes == EVR_LANES ? vf_load(from) : vf_load_n(from, lanes));
+          continue;
+        }
+        for (int64_t i = 0; i < EVR_LANES; i++)
+          packed[i] = i < lanes ? *evr_weight_of(p, weights, kh, kw, channel + i) : 0.0f;
       }
-      for (int64_t i = 0; i < EVR_LANES; i++)
-        packed[i] = i < lanes ? *evr_weight_of(p, weights, kh, kw, channel + i) : 0.0f;
-    }
+  }
 }
 
 typedef struct job {

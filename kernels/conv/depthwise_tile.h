@@ -123,7 +123,8 @@ static void evr_depthwise_activate(const evr_depthwise_work *work, float *y) {
     EVR_NAME(evr_activation_apply)(work->activation, y, y, channels);
 }
 
-/* T, K, S and pointers are constants where this is inlined; K and S 0 for any. */
+/* T, K, S and pointers are constants where this is inlined; K and S 0 for any. K is the kernel's
+ * width, and its height where that is above 2. */
 EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, const int K,
                                   const int S, const bool pointers) {
   const int64_t stride = S > 0 ? S : work->stride, last_channel = work->last_channel;
@@ -146,7 +147,13 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
         vf sum[EVR_DEPTHWISE_WIDE];
         EVR_UNROLL
         for (int t = 0; t < T; t++) sum[t] = vf_zero();
-        if (K > 0) {
+        if (K == 1 || K == 2) {
+          for (int64_t kh = 0; kh < work->kernel_height; kh++) {
+            const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
+            w = evr_depthwise_slide(sum, T, K, S, K, w, in, pitch, pixels, channel);
+            if (pointers) pixels += tap_pixels;
+          }
+        } else if (K > 0) {
           EVR_UNROLL
           for (int kh = 0; kh < K; kh++) {
             const float *in = pointers ? NULL : rows[kh * tap_step] + start + channel;
@@ -273,6 +280,8 @@ EVR_INLINE void evr_depthwise_run_together(const evr_depthwise_work *work, const
 #define EVR_DEPTHWISE_TILES(name) \
   {name##_narrow_rows, name##_narrow_pointers}, { name##_wide_rows, name##_wide_pointers }
 
+EVR_DEPTHWISE_FUNCTIONS(k1s1, 1, 1)
+EVR_DEPTHWISE_FUNCTIONS(k2s1, 2, 1)
 EVR_DEPTHWISE_FUNCTIONS(k3s1, 3, 1)
 EVR_DEPTHWISE_FUNCTIONS(k3s2, 3, 2)
 EVR_DEPTHWISE_FUNCTIONS(k5s1, 5, 1)
@@ -289,6 +298,9 @@ static const evr_depthwise_kind evr_depthwise_kinds[] = {
     {5, 1, {EVR_DEPTHWISE_TILES(k5s1)}, {NULL, NULL}},
     {5, 2, {EVR_DEPTHWISE_TILES(k5s2)}, {NULL, NULL}},
     {7, 1, {EVR_DEPTHWISE_TILES(k7s1)}, {NULL, NULL}},
+    /* Of any height: what the phases of a stride are (turned_phases.h). */
+    {1, 1, {EVR_DEPTHWISE_TILES(k1s1)}, {NULL, NULL}},
+    {2, 1, {EVR_DEPTHWISE_TILES(k2s1)}, {NULL, NULL}},
     {0, 0, {EVR_DEPTHWISE_TILES(any)}, {NULL, NULL}},
 };
 

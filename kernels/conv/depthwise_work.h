@@ -45,7 +45,9 @@ typedef struct evr_depthwise_work {
 typedef void evr_depthwise_function(const evr_depthwise_work *work);
 
 typedef struct evr_depthwise_kind {
-  int kernel, stride; /* a square kernel with dilation 1, and the stride across columns; 0: any */
+  /* The kernel's width, which is its height where it is above 2, with dilation 1 across columns;
+   * and the stride there. 0: any. */
+  int kernel, stride;
   evr_depthwise_function *run[2][2]; /* [narrow or wide][rows or pointers] */
   /* The same for one tile through pointers, vectors together; [narrow or wide], NULL: none. */
   evr_depthwise_function *together[2];

@@ -5,6 +5,9 @@
  * block of channels and each cut of the sum, the weights of that block and cut (a panel that
  * streams from L2) meet every tile of the band. */
 #include "conv/direct.h"
+
+#include <stdatomic.h>
+
 #include "activation/apply.h"
 #include "conv/band.h"
 #include "conv/band_rows.h"
@@ -31,6 +34,9 @@
 #define BAND_PIXELS 1024
 /* Pixels of a band, where memory is short. */
 #define LEAST_BAND_PIXELS 8
+
+/* Fewer weights than this are packed by one thread, in some 15 us. */
+#define PACK_ALONE 65536
 
 /* Packed weights begin with a line that says whether they are all finite. */
 typedef struct packed_header {
@@ -186,6 +192,26 @@ static size_t packed_size(const void *problem) {
   return evr_size_sum(HEADER_BYTES, evr_size_product(group, (size_t)p->desc.groups));
 }
 
+typedef struct packing {
+  const evr_conv2d_problem *p;
+  const float *weights;
+  float *to;
+  blocking b;
+  atomic_bool finite;
+} packing;
+
+static void pack_block(void *argument, int64_t task, int slot) {
+  (void)slot;
+  packing *k = argument;
+  const blocking *b = &k->b;
+  const int64_t group = task / b->blocks;
+  int64_t first, count;
+  block_vectors(b, task % b->blocks, &first, &count);
+  float *to = k->to + (group * b->vectors + first) * EVR_LANES * k->p->depth;
+  if (!evr_weights_take(k->p, k->weights, group, first * EVR_LANES, count, to))
+    atomic_store_explicit(&k->finite, false, memory_order_relaxed);
+}
+
 /* Packed weights: [group][block][k in canonical order][channels of the block], zeros beyond the
  * group's last channel. */
 static void pack(const void *problem, const float *weights, void *packed) {
@@ -194,17 +220,15 @@ static void pack(const void *problem, const float *weights, void *packed) {
     EVR_NAME(evr_conv2d_direct_nchw_pack)(p, weights, packed);
     return;
   }
-  const blocking b = make_blocking(p);
-  float *out = (float *)(void *)((char *)packed + HEADER_BYTES);
-  bool finite = true;
-  for (int64_t group = 0; group < p->desc.groups; group++)
-    for (int64_t block = 0; block < b.blocks; block++) {
-      int64_t first, count;
-      block_vectors(&b, block, &first, &count);
-      if (!evr_weights_take(p, weights, group, first * EVR_LANES, count, out)) finite = false;
-      out += count * EVR_LANES * p->depth;
-    }
-  ((packed_header *)packed)->finite = finite ? 1 : 0;
+  packing k = {.p = p,
+               .weights = weights,
+               .to = (float *)(void *)((char *)packed + HEADER_BYTES),
+               .b = make_blocking(p)};
+  atomic_init(&k.finite, true);
+  evr_parallel parallel = p->common.parallel;
+  if (p->sizes.weights_count < PACK_ALONE) parallel.threads = 1;
+  evr_parallel_for(&parallel, p->desc.groups * k.b.blocks, pack_block, &k);
+  ((packed_header *)packed)->finite = atomic_load(&k.finite) ? 1 : 0;
 }
 
 typedef struct job {

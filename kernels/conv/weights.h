@@ -56,40 +56,45 @@ EVR_INLINE vf evr_weights_load(const float *from, int64_t count) {
 }
 
 /* Transposes: lane i of row j is from[i * step + j], for so many lanes and EVR_LANES rows, of which
- * so many there are. Adds what is not finite to *watch, as NaN. */
+ * so many there are. Makes *watch NaN where an element is not finite, or their sum is not. */
 EVR_INLINE void evr_weights_turn(const float *from, int64_t step, int64_t lanes, int64_t rows,
                                  vf square[EVR_LANES], vf *watch) {
   vf seen = vf_zero();
   EVR_UNROLL
   for (int i = 0; i < EVR_LANES; i++) {
     square[i] = i < lanes ? evr_weights_load(from + i * step, rows) : vf_zero();
-    seen = vf_add(seen, vf_mul(square[i], vf_zero()));
+    seen = vf_add(seen, square[i]);
   }
-  *watch = vf_add(*watch, seen);
+  *watch = vf_add(*watch, vf_mul(seen, vf_zero()));
   vf_transpose(square);
 }
 
-/* So many output channels of one tap: step ic to to[ic * pitch]. */
-EVR_INLINE void evr_weights_take_tap(const evr_weight_steps *s, const float *from, int64_t real,
+/* So many output channels of one tap, whose input channels lie side by side: step ic to
+ * to[ic * pitch]. */
+EVR_INLINE void evr_weights_turn_tap(const evr_weight_steps *s, const float *from, int64_t real,
                                      int64_t channels, int64_t pitch, float *to, vf *watch) {
   for (int64_t v = 0; v < real; v += EVR_LANES)
     for (int64_t ic = 0; ic < channels; ic += EVR_LANES) {
       const int64_t lanes = evr_min(real - v, EVR_LANES), rows = evr_min(EVR_LANES, channels - ic);
-      const float *corner = from + ic * s->in + v * s->out;
       vf square[EVR_LANES];
-      if (s->in == 1) {
-        evr_weights_turn(corner, s->out, lanes, rows, square, watch);
-      } else {
-        for (int64_t i = 0; i < rows; i++) {
-          float values[EVR_LANES] = {0};
-          for (int64_t l = 0; l < lanes; l++) values[l] = corner[i * s->in + l * s->out];
-          square[i] = vf_load(values);
-          *watch = vf_add(*watch, vf_mul(square[i], vf_zero()));
-        }
-      }
+      evr_weights_turn(from + ic + v * s->out, s->out, lanes, rows, square, watch);
       EVR_UNROLL
       for (int i = 0; i < EVR_LANES; i++)
         if (i < rows) vf_store(to + (ic + i) * pitch + v, square[i]);
+    }
+}
+
+/* The same of channels that lie anyhow. */
+EVR_INLINE void evr_weights_take_tap(const evr_weight_steps *s, const float *from, int64_t real,
+                                     int64_t channels, int64_t pitch, float *to, vf *watch) {
+  for (int64_t v = 0; v < real; v += EVR_LANES)
+    for (int64_t ic = 0; ic < channels; ic++) {
+      float values[EVR_LANES] = {0};
+      for (int64_t l = 0; l < evr_min(real - v, EVR_LANES); l++)
+        values[l] = from[ic * s->in + (v + l) * s->out];
+      const vf value = vf_load(values);
+      *watch = vf_add(*watch, vf_mul(value, vf_zero()));
+      vf_store(to + ic * pitch + v, value);
     }
 }
 
@@ -115,7 +120,8 @@ EVR_INLINE void evr_weights_take_window(const evr_conv2d_problem *p, const float
 }
 
 /* So many vectors of a group's output channels, from a channel on, zeros beyond the last:
- * to[k][vector][lane], k in canonical order. Returns whether all are finite. */
+ * to[k][vector][lane], k in canonical order. Returns whether all are finite; false, too, where
+ * finite ones are so large that some of them have an infinite sum. */
 static inline bool evr_weights_take(const evr_conv2d_problem *p, const float *weights,
                                     int64_t group, int64_t channel, int64_t vectors, float *to) {
   const evr_conv2d_desc *d = &p->desc;
@@ -144,9 +150,13 @@ static inline bool evr_weights_take(const evr_conv2d_problem *p, const float *we
     evr_weights_take_window(p, evr_weight_at(p, weights, 0, 0, 0, group, channel + v),
                             evr_min(real - v, EVR_LANES), pitch, to + v, &watch);
   for (int64_t kh = 0; kh < d->kernel_height && !window; kh++)
-    for (int64_t kw = 0; kw < d->kernel_width; kw++, to += p->group_in * pitch)
-      evr_weights_take_tap(s, evr_weight_at(p, weights, kh, kw, 0, group, channel), real,
-                           p->group_in, pitch, to, &watch);
+    for (int64_t kw = 0; kw < d->kernel_width; kw++, to += p->group_in * pitch) {
+      const float *from = evr_weight_at(p, weights, kh, kw, 0, group, channel);
+      if (s->in == 1)
+        evr_weights_turn_tap(s, from, real, p->group_in, pitch, to, &watch);
+      else
+        evr_weights_take_tap(s, from, real, p->group_in, pitch, to, &watch);
+    }
   return !vm_any(vf_is_nan(watch));
 }
 

@@ -289,6 +289,32 @@ static void crowded_channels(grid *g) {
     }
 }
 
+/* One to four channels on one side and many on the other, in rows of more pixels than a vector has:
+ * lanes may run over the pixels. Both ways around, since one's gradient is the other. */
+static void few_channels(grid *g) {
+  static const int64_t many[] = {8, 16, 19, 33}, widths[] = {15, 17, 32, 53, 71, 101};
+  static const int64_t kernels[][2] = {{1, 1}, {3, 3}, {2, 5}, {7, 7}, {1, 4}};
+  for (int i = 0; i < 4 * COUNT(widths) * COUNT(kernels); i++) {
+    const int64_t *kernel = kernels[i / (4 * COUNT(widths))];
+    const int64_t few = i % 4 + 1, others = many[i / 3 % 4];
+    const bool inputs = i % 3 == 0;
+    conv2d_case c = plain_case(inputs ? few : others, 3 + i % 5 + kernel[0] / 2,
+                               widths[i / 4 % COUNT(widths)], inputs ? others : few, 1);
+    c.desc.kernel_height = kernel[0];
+    c.desc.kernel_width = kernel[1];
+    c.desc.batch = 1 + i % 2;
+    c.desc.stride_height = 1 + i / 2 % 3;
+    c.desc.stride_width = inputs ? 1 + i % 2 : 1;
+    c.desc.dilation_height = 1 + i / 5 % 2;
+    c.desc.dilation_width = 1 + i / 7 % 3;
+    c.desc.pad_mode = (evr_pad_mode)(i / 2 % 3);
+    set_pads(&c.desc, i % 3, kernel[0] / 2, kernel[1] / 2, i / 3 % 3);
+    c.desc.activation.kind = i % 4 == 1 ? EVR_RELU : i % 4 == 2 ? EVR_SILU : EVR_IDENTITY;
+    c.desc.filter_layout = i % 2 ? EVR_OIHW : EVR_HWIO;
+    visit_case(g, c);
+  }
+}
+
 void conv2d_grid(walk *w, conv2d_visit *visit) {
   grid g = {w, visit, 0};
   tails(&g);
@@ -302,6 +328,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   squares(&g);
   tiles(&g);
   crowded_channels(&g);
+  few_channels(&g);
 }
 
 static int64_t usually_one(test_random *r, int64_t most) {
