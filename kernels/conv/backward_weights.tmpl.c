@@ -146,13 +146,25 @@ static void write_sums(const part *t) {
   tile_rows(&t->j->b, t->end - 1, &end, &count);
   end += count;
   const int64_t wide = t->vectors * EVR_LANES;
+  float *const dweights = t->j->call->dweights + t->channel * p->depth;
   /* By squares, so that neither side leaves the cache. */
-  for (int64_t from = first; from < end; from += 64)
-    for (int64_t c = 0; c < t->channels; c++) {
-      float *to = t->j->call->dweights + (t->channel + c) * p->depth;
-      for (int64_t row = from; row < evr_min(from + 64, end); row++)
-        to[row % p->group_in * taps + row / p->group_in] = t->sums[(row - first) * wide + c];
+  for (int64_t from = first; from < end; from += 64) {
+    const int64_t rows = evr_min(64, end - from);
+    const float *sums = t->sums + (from - first) * wide;
+    if (taps == 1) {
+      evr_channels_last(sums, wide, dweights + from, p->depth, t->channels, rows);
+      continue;
     }
+    for (int64_t c = 0; c < t->channels; c++) {
+      float *to = dweights + c * p->depth;
+      int64_t tap = from / p->group_in, at = from % p->group_in * taps + tap;
+      for (int64_t row = 0; row < rows; row++) {
+        to[at] = sums[row * wide + c];
+        at += taps;
+        if (at >= p->depth) at = ++tap;
+      }
+    }
+  }
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
@@ -205,7 +217,7 @@ static double cost(const void *problem) {
                                              (c->desc.layout == EVR_NCHW ? 0.6 : 0.3)
                                        : 0.0;
   const double packed = 0.2 * pixels * (double)(b.vectors * EVR_LANES) * (double)b.parts;
-  const double written = (b.kept ? 1.5 : 0.1) * (double)c->sizes.weights_count;
+  const double written = (b.kept ? 0.4 : 0.1) * (double)c->sizes.weights_count;
   return 200.0 + copied + packed + written + 20.0 * blocks * (double)(b.runs * b.run_tiles) +
          pixels * rows_of_tiles;
 }
