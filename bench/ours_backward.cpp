@@ -1,6 +1,5 @@
-// evrisim's backward passes. Nothing is packed beforehand: the weights change with each step of a
-// training, and so the calls have no such thing. What the forward pass has saved (its result, the
-// winners of a pooling) is there already.
+// evrisim's backward passes. What the forward pass has saved (its result, the winners of a pooling)
+// is there already, and weights are packed once, as oneDNN's are reordered once.
 #include "ours_calls.h"
 
 namespace evr_bench {
@@ -52,6 +51,19 @@ void set_arguments(Workload &w, evr_dense_backward_weights_arguments &a) {
   a.dbias = or_null(w.dbias);
 }
 
+// Weights packed beforehand, for the operation that has such.
+template <typename Plan, typename Arguments>
+void pack(const Workload &, Running<Plan, Arguments> &) {}
+void pack(const Workload &w,
+          Running<evr_conv2d_backward_data_plan, evr_conv2d_backward_data_arguments> &running) {
+  const evr_conv2d_backward_data_plan *plan = running.plan.get();
+  const size_t bytes = evr_conv2d_backward_data_packed_size(plan);
+  if (bytes == 0 || !w.saves) return;
+  running.packed = bytes_buffer(bytes);
+  demand(evr_conv2d_backward_data_pack(plan, w.weights.data(), running.packed.data()));
+  running.arguments.packed = running.packed.data();
+}
+
 // Convolutions and dense layers.
 template <typename Arguments, typename Descriptor, typename Plan>
 Prepared prepare_weighted(Workload &w, const Descriptor &desc, const evr_plan_options &options,
@@ -69,6 +81,7 @@ Prepared prepare_weighted(Workload &w, const Descriptor &desc, const evr_plan_op
   a.y = or_null(w.y);
   a.workspace = running->workspace.data();
   set_arguments(w, a);
+  pack(w, *running);
   prepared.run = [running, execute] { demand(execute(running->plan.get(), &running->arguments)); };
   return prepared;
 }
@@ -80,7 +93,7 @@ Prepared prepare_pool2d(Workload &w, const evr_plan_options &options) {
   prepared.workspace_bytes = evr_pool2d_backward_workspace_size(plan.get());
   Buffer workspace = bytes_buffer(prepared.workspace_bytes);
   std::shared_ptr<std::vector<int32_t>> winners;
-  if (w.layer.pool2d.window.kind != EVR_POOL_AVERAGE && w.saves_winners) {
+  if (w.layer.pool2d.window.kind != EVR_POOL_AVERAGE && w.saves) {
     const auto count = static_cast<size_t>(w.dy.count());
     winners = std::make_shared<std::vector<int32_t>>(count);
     std::vector<float> y(count);

@@ -95,7 +95,7 @@ def table(header, rows):
 
 PEERS = ["oneDNN", "XNNPACK", "OpenBLAS"]
 # Not peers, but of interest beside them, and what the tables call them.
-YARDSTICKS = {"oneDNN-reorder": "oneDNN reordering", "im2col-gemm": "own im2col"}
+YARDSTICKS = {"oneDNN-reorder": "oneDNN reordering", "plain": "own packing", "im2col-gemm": "own im2col"}
 
 
 def summary(reports):

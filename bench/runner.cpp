@@ -57,9 +57,12 @@ Prepared prepare_halves(const Workload &w, const std::function<Prepared(Workload
 
 }  // namespace
 
-bool has_from_x(const Layer &layer, Direction direction) {
-  return direction == Direction::backward_data && layer.operation == Operation::pool2d &&
-         layer.pool2d.window.kind != EVR_POOL_AVERAGE;
+const char *unsaved_name(const Layer &layer, Direction direction) {
+  if (direction != Direction::backward_data) return nullptr;
+  if (layer.operation == Operation::conv2d) return "plain";
+  const bool winners =
+      layer.operation == Operation::pool2d && layer.pool2d.window.kind != EVR_POOL_AVERAGE;
+  return winners ? "from-x" : nullptr;
 }
 
 bool has_yardstick(const Layer &layer, Direction direction) {
@@ -173,7 +176,7 @@ void Runner::add_ours_and_peers(Workload &w, LayerResult &result) {
   add_ours(w, result, settings_.variant.empty() ? nullptr : settings_.variant.c_str(), true);
   if (has_yardstick(w.layer, w.direction)) add_ours(w, result, yardstick_variant, false);
   if (is_trio(w)) add_unfused(w, result);
-  if (has_from_x(w.layer, w.direction)) add_from_x(w, result);
+  if (unsaved_name(w.layer, w.direction) != nullptr) add_unsaved(w, result);
   if (settings_.reference_rounds) add_ours(w, result, reference_name, false);
   for (const auto &peer : peers_) {
     progress_(title_ + ": preparing " + peer->name());
@@ -213,22 +216,23 @@ void Runner::add_unfused(Workload &w, LayerResult &result) {
     result.skipped.push_back({unfused_name, unfused.prepared.refusal});
 }
 
-void Runner::add_from_x(const Workload &w, LayerResult &result) {
+void Runner::add_unsaved(const Workload &w, LayerResult &result) {
+  const char *const name = unsaved_name(w.layer, w.direction);
   const auto own = std::make_shared<Workload>(w);  // of the same buffers
-  own->saves_winners = false;
-  Contender from_x;
-  from_x.name = from_x_name;
-  from_x.role = Role::yardstick;
-  from_x.isa = machine_.isa;
+  own->saves = false;
+  Contender unsaved;
+  unsaved.name = name;
+  unsaved.role = Role::yardstick;
+  unsaved.isa = machine_.isa;
   std::string variant;
   const char *forced = settings_.variant.empty() ? nullptr : settings_.variant.c_str();
-  from_x.prepared = prepare_ours(*own, settings_.plan, forced, &variant);
-  if (!from_x.prepared.run) {
-    result.skipped.push_back({from_x_name, from_x.prepared.refusal});
+  unsaved.prepared = prepare_ours(*own, settings_.plan, forced, &variant);
+  if (!unsaved.prepared.run) {
+    result.skipped.push_back({name, unsaved.prepared.refusal});
     return;
   }
-  from_x.prepared.run = [own, run = from_x.prepared.run] { run(); };
-  result.contenders.push_back(std::move(from_x));
+  unsaved.prepared.run = [own, run = unsaved.prepared.run] { run(); };
+  result.contenders.push_back(std::move(unsaved));
 }
 
 void Runner::add_copy(Workload &w, LayerResult &result) {

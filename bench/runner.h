@@ -20,8 +20,7 @@ bool has_yardstick(const Layer &layer, Direction direction);
 
 // Our own backward pass of a maximum or minimum that finds the winners in x again, likewise: to see
 // what saving them is worth.
-constexpr const char *from_x_name = "from-x";
-bool has_from_x(const Layer &layer, Direction direction);
+const char *unsaved_name(const Layer &layer, Direction direction);
 
 enum class Comparison { variants, peers };
 
@@ -53,7 +52,7 @@ class Runner {
   void add_ours_and_peers(Workload &w, LayerResult &result);
   void add_ours(Workload &w, LayerResult &result, const char *variant, bool chosen);
   void add_unfused(Workload &w, LayerResult &result);
-  void add_from_x(const Workload &w, LayerResult &result);
+  void add_unsaved(const Workload &w, LayerResult &result);
   void add_copy(Workload &w, LayerResult &result);
   void compute_reference(Workload &w);
   void check(Workload &w, Contender &contender);

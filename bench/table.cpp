@@ -241,10 +241,11 @@ void Table::peers_heading(const Suite &suite) {
   if (has_yardstick(suite.layers.front(), context_.settings.direction))
     columns_.push_back(yardstick_variant);
   if (trio) columns_.push_back("unfused");
-  if (std::any_of(suite.layers.begin(), suite.layers.end(), [&](const Layer &layer) {
-        return has_from_x(layer, context_.settings.direction);
-      }))
-    columns_.push_back(from_x_name);
+  for (const Layer &layer : suite.layers)
+    if (const char *name = unsaved_name(layer, context_.settings.direction)) {
+      columns_.push_back(name);
+      break;
+    }
   int longest = 5;
   for (const Layer &layer : suite.layers) longest = std::max(longest, width_of(layer.name));
   const int wide = style_.width >= 100;

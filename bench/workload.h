@@ -45,7 +45,8 @@ struct Workload {
   Buffer dy, dx, dweights, dbias;
   std::vector<Result> results;  // what one run writes, of the buffers above
   bool has_bias = false;
-  bool saves_winners = true;  // of a maximum or minimum, for the backward pass
+  bool saves =
+      true;  // the winners of a maximum or minimum, and packed weights, for the backward pass
   int64_t out_height = 0, out_width = 0;
   double flop = 0;    // two for each multiply-add of a convolution; 0 where only bytes count
   int64_t terms = 0;  // of each sum of the backward pass of weights; 0 elsewhere
