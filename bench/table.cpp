@@ -226,6 +226,12 @@ void Table::begin_suite(const Suite &suite) {
   out_.flush();
 }
 
+// Columns stand in 80 of the terminal's.
+static std::string heading_of(const std::string &column) {
+  if (column == yardstick_variant) return "im2col";
+  return column == "oneDNN-reorder" ? "reorder" : column;
+}
+
 void Table::peers_heading(const Suite &suite) {
   const bool trio = std::any_of(suite.layers.begin(), suite.layers.end(), [](const Layer &layer) {
     return layer.conv2d.pool.kind != EVR_POOL_NONE;
@@ -258,7 +264,7 @@ void Table::peers_heading(const Suite &suite) {
                      right(operations_ ? "peak" : "copy", percent_width);
   if (wide) line += right("lowest", extra_width) + right("scratch", extra_width);
   for (const std::string &column : columns_) {
-    const std::string name = column == yardstick_variant ? "im2col" : column;
+    const std::string name = heading_of(column);
     line += " " + right(name, std::max(6, width_of(name)));
   }
   out_ << paint(faint, line) << "\n";
@@ -303,7 +309,7 @@ void Table::peers_layer(const LayerResult &layer) {
          << right(bytes_text(ours->prepared.workspace_bytes), extra_width);
   for (const std::string &column : columns_) {
     const Contender *other = layer.find(column);
-    const int width = std::max(6, width_of(column == yardstick_variant ? "im2col" : column));
+    const int width = std::max(6, width_of(heading_of(column)));
     if (!other && ours->name.rfind(column, 0) == 0)  // the choice is of that family itself
       out_ << " " << right("=", width);
     else
@@ -421,7 +427,7 @@ void Table::peers_summary(const Summary &summary) {
   out_ << paint(bold, line);
   for (const std::string &column : columns_) {
     const Against *a = find(column);
-    const int width = std::max(6, width_of(column == yardstick_variant ? "im2col" : column));
+    const int width = std::max(6, width_of(heading_of(column)));
     out_ << " " << ratio_cell(a ? (context_.weighted ? a->weighted : a->ratio) : 0, width);
     counts +=
         " " + right(a ? std::to_string(a->faster) + "/" + std::to_string(a->layers) : "-", width);

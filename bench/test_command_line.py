@@ -297,6 +297,7 @@ class Runs(unittest.TestCase):
                 for layer in results['suites'][0]['layers'] if suite == 'pooling' else []:
                     timed = [c['name'] for c in layer['contenders'] if 'median_ns' in c]
                     self.assertEqual('from-x' in timed, layer['descriptor']['kind'] != 'average')
+                self.check_layers(self.results('--math', 'exact', *options), least=2)
 
     def test_backward_data_packs_once_and_each_time(self):
         results = self.results('--suite', 'short', '--compare', 'peers', '--math', 'exact',
@@ -305,7 +306,6 @@ class Runs(unittest.TestCase):
             timed = [c['name'] for c in layer['contenders'] if 'median_ns' in c]
             self.assertIn('plain', timed)
             self.assertNotEqual(layer.get('best_peer'), 'plain')
-                self.check_layers(self.results('--math', 'exact', *options), least=2)
 
     def test_backward_dense(self):
         for direction in 'backward-data', 'backward-weights':
