@@ -161,7 +161,7 @@ FMA peak of one thread in GFLOP/s: {peaks}. Peers: {peers}. {any_report["date"][
 Every ratio is the other's time divided by ours: above 1 evrisim is faster. Times are the quickest of
 seven interleaved rounds{priority}. Layers whose zero padding is left out can exceed the peak. Backward,
 oneDNN has weights and their gradient in an order of its own, and only "oneDNN reordering" pays for it;
-ours reads and writes plain weights on each call.
+ours has packed weights for backward data ("own packing" packs on each call), and writes a plain gradient.
 
 ## Geometric means
 
