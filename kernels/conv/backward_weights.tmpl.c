@@ -200,26 +200,42 @@ static void forward(const void *problem, const void *arguments) {
   evr_parallel_for(&p->common.parallel, p->conv.desc.groups * j.b.panels * j.b.parts, run_task, &j);
 }
 
-/* Copies, packs of g for each part, tiles (pace.h), and the ends of each tile. */
+/* The copy of the image, g to be packed and summed up, tiles (pace.h), their ends and those of
+ * their lines, sums to add, and kept ones to write. Fitted like the estimates of pace.h, to 1800
+ * times. */
 static double cost(const void *problem) {
-  const evr_conv2d_backward_problem *p = problem;
-  const evr_conv2d_problem *c = &p->conv;
-  const blocking b = make_blocking(p);
-  const double pixels = (double)c->desc.batch * (double)c->sizes.conv_height *
-                        (double)c->sizes.conv_width * (double)c->desc.groups;
-  const double blocks =
-      (double)c->desc.batch * (double)b.blocks * (double)c->desc.groups * (double)b.panels;
+  const evr_conv2d_backward_problem *q = problem;
+  const evr_conv2d_problem *p = &q->conv;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking b = make_blocking(q);
+  const bool nchw = d->layout == EVR_NCHW;
+  const double vectors = (double)b.vectors, groups = (double)d->groups;
+  const double lines = (double)d->batch * (double)p->sizes.conv_height;
+  const double pixels = lines * (double)p->sizes.conv_width;
+  const double panels = groups * (double)b.panels;
+  const double blocks = (double)d->batch * (double)b.blocks;
+
+  const double copied =
+      b.image.copied
+          ? (double)d->batch * (double)b.image.height *
+                (8.4 + (nchw ? 0.28 : 0.055) * (double)b.image.width * (double)d->in_channels)
+          : 0.0;
+  /* Channels that fill no vector are taken one by one from planes, and vectors filled with
+   * zeros. */
+  const double odd = (double)(p->group_out % EVR_LANES);
+  const double zeros = 0.11 * groups * (vectors * EVR_LANES - (double)p->group_out);
+  const double taken =
+      nchw ? groups * (0.07 * ((double)p->group_out - odd) + 0.5 * odd) : 2.5 * panels;
+  const double gradient = (double)b.parts * (18.0 * panels * blocks + pixels * (taken + zeros)) +
+                          1.1 * pixels * vectors * groups;
+  const double apart = d->kernel_height * d->kernel_width > 1 ? 0.64 : 0.27;
+  const double written = b.kept ? apart * (double)p->sizes.weights_count : 0.0;
+  const double tiles = panels * (double)(b.runs * b.run_tiles) * (7.0 * blocks + 0.27 * lines);
+  const double added = 0.5 * blocks * groups * (double)p->depth * vectors;
   const double rows_of_tiles =
       (double)b.runs *
       evr_tiled_time(b.run_length, b.vectors, EVR_GRADIENT_ROWS(b.panel_vectors), b.panel_vectors);
-  const double copied = b.image.copied ? (double)c->desc.batch * (double)b.image.height *
-                                             (double)b.image.width * (double)c->desc.in_channels *
-                                             (c->desc.layout == EVR_NCHW ? 0.6 : 0.3)
-                                       : 0.0;
-  const double packed = 0.2 * pixels * (double)(b.vectors * EVR_LANES) * (double)b.parts;
-  const double written = (b.kept ? 0.4 : 0.1) * (double)c->sizes.weights_count;
-  return 200.0 + copied + packed + written + 20.0 * blocks * (double)(b.runs * b.run_tiles) +
-         pixels * rows_of_tiles;
+  return 16.0 + copied + gradient + written + tiles + added + pixels * groups * rows_of_tiles;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_backward_weights_direct) = {

@@ -71,7 +71,7 @@ static double cost(const void *problem) {
   const evr_conv2d_problem *p = &((const evr_conv2d_backward_problem *)problem)->conv;
   const double blocks = (double)p->desc.batch *
                         ((double)p->sizes.conv_height / (double)evr_conv2d_block_rows(p) + 1.0);
-  return 3.5 * p->multiplies + 6.0 * blocks * (double)p->sizes.weights_count + 60.0;
+  return 3.5 * p->multiplies + 6.0 * blocks * (double)p->sizes.weights_count + 20.0;
 }
 
 const evr_kernel evr_conv2d_backward_weights_reference = {.cost = cost, .forward = forward};

@@ -72,6 +72,7 @@ DECLARE(evr_conv2d_turned_winograd4);
 extern const evr_kernel evr_conv2d_backward_data_reference, evr_conv2d_transposed_reference;
 DECLARE(evr_conv2d_backward_weights_depthwise);
 DECLARE(evr_conv2d_backward_weights_direct);
+DECLARE(evr_conv2d_backward_weights_im2col_gemm);
 extern const evr_kernel evr_conv2d_backward_weights_reference;
 extern const evr_kernel evr_dense_reference;
 DECLARE(evr_pool2d_direct);
@@ -119,6 +120,7 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_CONV2D_BACKWARD_DATA, evr_conv2d_backward_data_reference)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "depthwise", evr_conv2d_backward_weights_depthwise)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "direct", evr_conv2d_backward_weights_direct)
+    ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "im2col-gemm", evr_conv2d_backward_weights_im2col_gemm)
     REFERENCE(EVR_OP_CONV2D_BACKWARD_WEIGHTS, evr_conv2d_backward_weights_reference)
     TURNED_ROWS(EVR_OP_CONV2D_TRANSPOSED)
     REFERENCE(EVR_OP_CONV2D_TRANSPOSED, evr_conv2d_transposed_reference)
