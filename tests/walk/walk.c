@@ -56,8 +56,8 @@ void walk_fail(walk *w, const char *format, ...) {
 }
 
 bool walk_take(walk *w, int64_t index) {
-  /* Drawn and not every so-manieth: the indexes of a grid repeat, and all cases of a kind could fall
-   * between. */
+  /* Drawn, and not at equal steps: a grid's indexes repeat, and a kind of case that never falls on
+   * a step would not be run. */
   test_random random = {(uint64_t)index + test_seed()};
   return !walk_failed(w) && random_between(&random, 1, test_scale()) == 1;
 }
