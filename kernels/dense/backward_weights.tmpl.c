@@ -3,16 +3,30 @@
  * outputs (IO) or inputs (OI). */
 #include "core/checked.h"
 #include "dense/backward.h"
-#include "simd/simd.h"
+#include "simd/stream.h"
 
 #define ROWS 6
-#define VECTORS (EVR_REGISTERS > 16 ? 4 : 2)
+#define WIDE (EVR_REGISTERS > 16)
+#define VECTORS (WIDE ? 4 : 2)
+
+/* Rows of a batch so short that storing a large result takes all the time: then a row of it is
+ * written from end to end, and not several side by side. */
+#define FEW 2
+
+/* Floats of g (or x) that stay in the second cache while all rows of the result go by. */
+#define NEAR_FLOATS 65536
+
+/* Results of this many bytes are not in the caches any more when they are read next, and so need
+ * not go through them. */
+#define PAST_CACHES ((int64_t)16 << 20)
 
 /* The product of two matrices over the rows that they share: down[n, a] along[n, b]. */
 typedef struct product {
   const float *down, *along;
   int64_t rows, columns; /* of the result */
   float *result;
+  bool past;   /* it goes past the caches: one block, and all vectors of it are aligned */
+  bool by_row; /* its rows are written one after the other */
 } product;
 
 EVR_INLINE vf load(const float *p, int64_t lanes) {
@@ -21,7 +35,7 @@ EVR_INLINE vf load(const float *p, int64_t lanes) {
 
 /* rows x vectors (of EVR_LANES, or one of fewer lanes) of the result, over count rows of a block.
  * What the blocks before came to is there already, but for the first. */
-EVR_INLINE void tile(const product *p, int rows, int vectors, int64_t lanes, int64_t row,
+EVR_INLINE void tile(const product *p, bool past, int rows, int vectors, int64_t lanes, int64_t row,
                      int64_t column, int64_t begin, int64_t count) {
   const float *down = p->down + begin * p->rows + row;
   const float *along = p->along + begin * p->columns + column;
@@ -46,31 +60,43 @@ EVR_INLINE void tile(const product *p, int rows, int vectors, int64_t lanes, int
     float *to = p->result + (row + r) * p->columns + column + v * EVR_LANES;
     const vf before = begin == 0 ? vf_zero() : load(to, lanes);
     const vf sum = vf_add(before, sums[r][v]);
-    if (lanes == EVR_LANES)
+    if (past)
+      vf_stream(to, sum);
+    else if (lanes == EVR_LANES)
       vf_store(to, sum);
     else
       vf_store_n(to, sum, lanes);
   }
 }
 
-EVR_INLINE void tiles_down(const product *p, int vectors, int64_t lanes, int64_t row, int64_t end,
-                           int64_t column, int64_t begin, int64_t count) {
-  for (; row + ROWS <= end; row += ROWS) tile(p, ROWS, vectors, lanes, row, column, begin, count);
-  for (; row < end; row++) tile(p, 1, vectors, lanes, row, column, begin, count);
+EVR_INLINE void tiles_along(const product *p, bool past, int rows, int64_t row, int64_t column,
+                            int64_t last, int64_t begin, int64_t count) {
+  int64_t at = column;
+  for (; at + VECTORS * EVR_LANES <= last; at += VECTORS * EVR_LANES)
+    tile(p, past, rows, VECTORS, EVR_LANES, row, at, begin, count);
+  for (; at + EVR_LANES <= last; at += EVR_LANES)
+    tile(p, past, rows, 1, EVR_LANES, row, at, begin, count);
+  if (at < last) tile(p, false, rows, 1, last - at, row, at, begin, count);
+}
+
+EVR_INLINE void multiply_block(const product *p, bool past, int64_t row, int64_t end,
+                               int64_t column, int64_t last, int64_t begin, int64_t count) {
+  for (; !p->by_row && row + ROWS <= end; row += ROWS)
+    tiles_along(p, past, ROWS, row, column, last, begin, count);
+  for (; row < end; row++) tiles_along(p, past, 1, row, column, last, begin, count);
 }
 
 /* Rows [row, end) and columns [column, last) of the result, over the whole batch. */
 static void multiply(const product *p, int64_t batch, int64_t row, int64_t end, int64_t column,
                      int64_t last) {
-  for (int64_t begin = 0; begin < batch; begin += EVR_DENSE_BLOCK) {
-    const int64_t count = evr_min(EVR_DENSE_BLOCK, batch - begin);
-    int64_t at = column;
-    for (; at + VECTORS * EVR_LANES <= last; at += VECTORS * EVR_LANES)
-      tiles_down(p, VECTORS, EVR_LANES, row, end, at, begin, count);
-    for (; at + EVR_LANES <= last; at += EVR_LANES)
-      tiles_down(p, 1, EVR_LANES, row, end, at, begin, count);
-    if (at < last) tiles_down(p, 1, last - at, row, end, at, begin, count);
+  if (p->past) {
+    multiply_block(p, true, row, end, column, last, 0, batch);
+    evr_stream_end();
+    return;
   }
+  for (int64_t begin = 0; begin < batch; begin += EVR_DENSE_BLOCK)
+    multiply_block(p, false, row, end, column, last, begin,
+                   evr_min(EVR_DENSE_BLOCK, batch - begin));
 }
 
 /* Outputs [first, end) of the bias. */
@@ -125,11 +151,19 @@ static void backward(const void *problem, const void *arguments) {
   const int64_t tasks = threads > 1 ? 4 * threads : 1;
   work w = {.desc = d, .call = call};
   if (d->weights_layout == EVR_IO)
-    w.product = (product){call->x, call->g, d->in_features, d->out_features, call->dweights};
+    w.product =
+        (product){call->x, call->g, d->in_features, d->out_features, call->dweights, false, false};
   else
-    w.product = (product){call->g, call->x, d->out_features, d->in_features, call->dweights};
-  /* Few columns at a time, so that a block of them stays in the second cache. */
-  w.stretch = VECTORS * EVR_LANES;
+    w.product =
+        (product){call->g, call->x, d->out_features, d->in_features, call->dweights, false, false};
+  const int64_t bytes = p->weights_count * (int64_t)sizeof(float);
+  w.product.past = EVR_STREAMS && d->batch <= EVR_DENSE_BLOCK && bytes >= PAST_CACHES &&
+                   w.product.columns % EVR_LANES == 0 &&
+                   (uintptr_t)call->dweights % (EVR_LANES * sizeof(float)) == 0;
+  w.product.by_row = d->batch <= FEW && (w.product.past || (WIDE && bytes >= PAST_CACHES / 2));
+  const int64_t vectors = VECTORS * EVR_LANES;
+  w.stretch =
+      evr_max(vectors, NEAR_FLOATS / evr_min(d->batch, EVR_DENSE_BLOCK) / vectors * vectors);
   w.stretches = evr_ceil_div(w.product.columns, w.stretch);
   w.band = evr_round_up(evr_ceil_div(w.product.rows, evr_max(1, evr_ceil_div(tasks, w.stretches))),
                         ROWS);

@@ -130,6 +130,19 @@ static int64_t inner(const float *a, const float *b, int64_t count) {
   return sum;
 }
 
+/* Gradients so large that they go past the caches; of one example, and with rows of whole vectors
+ * or not. */
+static void check_past_caches(walk *w) {
+  const int64_t batches[] = {1, 3}, outputs[] = {4096, 4100};
+  for (int i = 0; i < 4; i++) {
+    evr_dense_desc d = EVR_DENSE_DESC_INIT;
+    d.batch = batches[i % 2];
+    d.in_features = 1027;
+    d.out_features = outputs[i / 2];
+    if (walk_take(w, i)) against_reference(w, &d, VALUES_REALS);
+  }
+}
+
 static void check_adjoint(walk *w) {
   const int64_t rounds = test_rounds(200);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
@@ -184,6 +197,7 @@ const walk_check dense_backward_checks[] = {
     {"adjoint", EVR_OP_DENSE_BACKWARD_DATA, check_adjoint, true},
     {"random", EVR_OP_DENSE_BACKWARD_WEIGHTS, check_random, true},
     {"large", EVR_OP_DENSE_BACKWARD_WEIGHTS, check_large, false},
+    {"past caches", EVR_OP_DENSE_BACKWARD_WEIGHTS, check_past_caches, false},
     {"adjoint", EVR_OP_DENSE_BACKWARD_WEIGHTS, check_adjoint, true},
     {NULL, EVR_OPERATIONS, NULL, false},
 };
