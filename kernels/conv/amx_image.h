@@ -12,45 +12,12 @@
 #ifndef EVR_CONV_AMX_IMAGE_H
 #define EVR_CONV_AMX_IMAGE_H
 
+#include "conv/amx_axis.h"
 #include "conv/amx_split.h"
 #include "conv/gather.h"
 #include "conv/problem.h"
 #include "core/checked.h"
 #include "simd/amx.h"
-
-/* One direction. */
-typedef struct evr_amx_axis {
-  int64_t kernel, stride, dilation;
-  int64_t phases;
-  int64_t reach; /* places that the last tap lies beyond the first, in its phase */
-} evr_amx_axis;
-
-EVR_INLINE evr_amx_axis evr_amx_axis_of(int64_t kernel, int64_t stride, int64_t dilation) {
-  int64_t a = stride, b = dilation; /* their greatest common divisor */
-  while (b != 0) {
-    const int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  /* Residues of taps repeat after stride / gcd taps. */
-  return (evr_amx_axis){kernel, stride, dilation, evr_min(kernel, stride / a),
-                        (kernel - 1) * dilation / stride};
-}
-EVR_INLINE int64_t evr_amx_phase(const evr_amx_axis *axis, int64_t tap) {
-  return tap % axis->phases;
-}
-EVR_INLINE int64_t evr_amx_shift(const evr_amx_axis *axis, int64_t tap) {
-  return tap * axis->dilation / axis->stride;
-}
-/* Places of a phase that outputs read, side by side: as far as its last tap reaches. */
-EVR_INLINE int64_t evr_amx_places(const evr_amx_axis *axis, int64_t phase, int64_t outputs) {
-  const int64_t last = phase + (axis->kernel - 1 - phase) / axis->phases * axis->phases;
-  return outputs + evr_amx_shift(axis, last);
-}
-/* Coordinate in the padded image, from that of the first output's first tap. */
-EVR_INLINE int64_t evr_amx_coordinate(const evr_amx_axis *axis, int64_t phase, int64_t place) {
-  return phase * axis->dilation % axis->stride + place * axis->stride;
-}
 
 typedef struct evr_amx_image_shape {
   evr_amx_axis vertical, horizontal;

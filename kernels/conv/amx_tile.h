@@ -1,5 +1,6 @@
 /* The product at the heart of convolution by AMX tiles: 16 or 32 pixels by 16 or 32 output
- * channels, over the whole depth of a sum. For amx.c. */
+ * channels, over the whole depth of a sum. For amx.c; backward_weights_amx.c has output channels in
+ * the place of pixels, input channels in that of output channels, and pixels in that of depth. */
 #ifndef EVR_CONV_AMX_TILE_H
 #define EVR_CONV_AMX_TILE_H
 
@@ -20,6 +21,11 @@ typedef struct evr_amx_product {
   float *sums; /* [pixel][EVR_AMX_BLOCK] */
 } evr_amx_product;
 
+/* Bytes from a tile of weights to the next 16 output channels, piece and chunk. */
+typedef struct evr_amx_steps {
+  int64_t tile, piece, chunk;
+} evr_amx_steps;
+
 /* Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and 7 weights. Constants where these are inlined: i, the
  * piece; M and N, tiles of pixels and of output channels. */
 EVR_INLINE void evr_amx_load_pixels(const evr_amx_product *t, const char *at, const int i,
@@ -28,10 +34,11 @@ EVR_INLINE void evr_amx_load_pixels(const evr_amx_product *t, const char *at, co
   evr_amx_load(4, at, t->pixel_bytes);
   if (M == 2) evr_amx_load(5, at + EVR_AMX_ROWS * t->pixel_bytes, t->pixel_bytes);
 }
-EVR_INLINE void evr_amx_load_weights(const char *at, const int i, const int N) {
-  at += i * N * EVR_AMX_TILE_BYTES;
+EVR_INLINE void evr_amx_load_weights(const char *at, const evr_amx_steps steps, const int i,
+                                     const int N) {
+  at += i * steps.piece;
   evr_amx_load(6, at, EVR_AMX_ROW_BYTES);
-  if (N == 2) evr_amx_load(7, at + EVR_AMX_TILE_BYTES, EVR_AMX_ROW_BYTES);
+  if (N == 2) evr_amx_load(7, at + steps.tile, EVR_AMX_ROW_BYTES);
 }
 EVR_INLINE void evr_amx_multiply(const int M, const int N) {
   evr_amx_dot(0, 4, 6);
@@ -43,32 +50,34 @@ EVR_INLINE void evr_amx_multiply(const int M, const int N) {
 /* The products of a chunk's pieces: the highest one last (amx_split.h), and one tile load for two
  * products or less. */
 EVR_INLINE void evr_amx_chunk(const evr_amx_product *t, const char *x, const char *w,
-                              const int pieces, const int M, const int N) {
+                              const evr_amx_steps steps, const int pieces, const int M,
+                              const int N) {
   if (pieces == 3) {
     evr_amx_load_pixels(t, x, 2, M);
-    evr_amx_load_weights(w, 0, N);
+    evr_amx_load_weights(w, steps, 0, N);
     evr_amx_multiply(M, N);
     evr_amx_load_pixels(t, x, 1, M);
     evr_amx_multiply(M, N);
-    evr_amx_load_weights(w, 1, N);
+    evr_amx_load_weights(w, steps, 1, N);
     evr_amx_multiply(M, N);
     evr_amx_load_pixels(t, x, 0, M);
     evr_amx_multiply(M, N);
-    evr_amx_load_weights(w, 2, N);
+    evr_amx_load_weights(w, steps, 2, N);
     evr_amx_multiply(M, N);
   } else {
     evr_amx_load_pixels(t, x, 1, M);
-    evr_amx_load_weights(w, 0, N);
+    evr_amx_load_weights(w, steps, 0, N);
     evr_amx_multiply(M, N);
     evr_amx_load_pixels(t, x, 0, M);
-    evr_amx_load_weights(w, 1, N);
+    evr_amx_load_weights(w, steps, 1, N);
     evr_amx_multiply(M, N);
   }
-  evr_amx_load_weights(w, 0, N);
+  evr_amx_load_weights(w, steps, 0, N);
   evr_amx_multiply(M, N);
 }
 
-EVR_INLINE void evr_amx_sum(const evr_amx_product *t, const int pieces, const int M, const int N) {
+EVR_INLINE void evr_amx_sum(const evr_amx_product *t, const evr_amx_steps steps, const int pieces,
+                            const int M, const int N) {
   evr_amx_zero(0);
   if (N == 2) evr_amx_zero(1);
   if (M == 2) evr_amx_zero(2);
@@ -77,9 +86,9 @@ EVR_INLINE void evr_amx_sum(const evr_amx_product *t, const int pieces, const in
   for (int64_t tap = 0; tap < t->tap_count; tap++) {
     const char *x = t->pixels + t->taps[tap];
     for (int64_t chunk = 0; chunk < t->chunks; chunk++) {
-      evr_amx_chunk(t, x, w, pieces, M, N);
+      evr_amx_chunk(t, x, w, steps, pieces, M, N);
       x += EVR_AMX_ROW_BYTES;
-      w += pieces * N * EVR_AMX_TILE_BYTES;
+      w += steps.chunk;
     }
   }
   const int64_t row = EVR_AMX_BLOCK * sizeof(float);
@@ -91,17 +100,29 @@ EVR_INLINE void evr_amx_sum(const evr_amx_product *t, const int pieces, const in
   evr_amx_fence();
 }
 
-/* pieces is a constant; at most EVR_AMX_BLOCK pixels and channels. */
+/* At most EVR_AMX_BLOCK pixels and channels. pieces is a constant, and so are steps where they are
+ * known. */
+EVR_INLINE void evr_amx_run_stepping(const evr_amx_product *t, const evr_amx_steps steps,
+                                     const int pieces, int64_t pixels, int64_t channels) {
+  if (pixels > EVR_AMX_ROWS && channels > EVR_AMX_ROWS)
+    evr_amx_sum(t, steps, pieces, 2, 2);
+  else if (pixels > EVR_AMX_ROWS)
+    evr_amx_sum(t, steps, pieces, 2, 1);
+  else if (channels > EVR_AMX_ROWS)
+    evr_amx_sum(t, steps, pieces, 1, 2);
+  else
+    evr_amx_sum(t, steps, pieces, 1, 1);
+}
+
+/* With packed weights, in which the tiles of a panel lie side by side. */
 EVR_INLINE void evr_amx_run(const evr_amx_product *t, const int pieces, int64_t pixels,
                             int64_t channels) {
-  if (pixels > EVR_AMX_ROWS && channels > EVR_AMX_ROWS)
-    evr_amx_sum(t, pieces, 2, 2);
-  else if (pixels > EVR_AMX_ROWS)
-    evr_amx_sum(t, pieces, 2, 1);
-  else if (channels > EVR_AMX_ROWS)
-    evr_amx_sum(t, pieces, 1, 2);
+  const int64_t tile = EVR_AMX_TILE_BYTES;
+  if (channels > EVR_AMX_ROWS)
+    evr_amx_run_stepping(t, (evr_amx_steps){tile, 2 * tile, 2 * pieces * tile}, pieces, pixels,
+                         channels);
   else
-    evr_amx_sum(t, pieces, 1, 1);
+    evr_amx_run_stepping(t, (evr_amx_steps){0, tile, pieces * tile}, pieces, pixels, channels);
 }
 
 #endif

@@ -43,4 +43,12 @@ static inline int64_t evr_conv2d_block_rows(const evr_conv2d_problem *conv) {
   return conv->sizes.conv_width >= 512 ? 1 : 512 / conv->sizes.conv_width;
 }
 
+/* A stride that is never taken may be any number, and as well 1. */
+static inline evr_conv2d_problem evr_without_idle_strides(const evr_conv2d_problem *conv) {
+  evr_conv2d_problem p = *conv;
+  if (p.sizes.conv_height == 1) p.desc.stride_height = 1;
+  if (p.sizes.conv_width == 1) p.desc.stride_width = 1;
+  return p;
+}
+
 #endif

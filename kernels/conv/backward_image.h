@@ -101,6 +101,35 @@ EVR_INLINE const float *evr_backward_image_make(const evr_conv2d_problem *p,
   return to;
 }
 
+/* Row ih of image n (negative: zeros), with its padding, channels [channel, channel + real) to
+ * pixels of `wide` floats, whole vectors, the rest of which are zeros. */
+EVR_INLINE void evr_backward_take_row(const evr_conv2d_problem *p, const float *x, int64_t n,
+                                      int64_t ih, int64_t channel, int64_t real, const int64_t wide,
+                                      float *to) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = d->in_width + d->pad_left + d->pad_right;
+  if (ih < 0 || real < wide) memset(to, 0, (size_t)(width * wide) * sizeof *to);
+  if (ih < 0) return;
+  float *inner = to + d->pad_left * wide;
+  if (d->layout == EVR_NCHW) {
+    const int64_t plane = d->in_height * d->in_width;
+    evr_channels_last(x + (n * d->in_channels + channel) * plane + ih * d->in_width, plane, inner,
+                      wide, d->in_width, real);
+  } else {
+    const float *from = x + (n * d->in_height + ih) * d->in_width * d->in_channels + channel;
+    for (int64_t i = 0; i < d->in_width; i++, from += d->in_channels)
+      for (int64_t c = 0; c < real; c += EVR_LANES)
+        vf_store(inner + i * wide + c, vf_load_n(from + c, evr_min(EVR_LANES, real - c)));
+  }
+  for (int64_t i = 0; i < width; i++) {
+    if (i == d->pad_left) i += d->in_width;
+    if (i >= width) break;
+    const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
+    for (int64_t c = 0; c < wide; c += EVR_LANES)
+      vf_store(to + i * wide + c, iw < 0 ? vf_zero() : vf_load(inner + iw * wide + c));
+  }
+}
+
 /* So many pixels of g from the first of `row` of image n on, channels [channel, channel + real), to
  * rows of `wide` floats, the rest of which are zeros. */
 EVR_INLINE void evr_backward_take_g(const evr_conv2d_problem *p, const float *g, int64_t n,

@@ -156,15 +156,6 @@ static int64_t lanes_of(const part *t, int64_t v, bool whole) {
   return whole ? EVR_LANES : evr_min(EVR_LANES, t->channels - v * EVR_LANES);
 }
 
-static void add_bias(const part *t, const float *panel, int64_t pixels, bool first) {
-  for (int64_t v = 0; v < t->vectors; v++) {
-    vf sum = vf_zero();
-    const float *g = panel + v * EVR_LANES;
-    for (int64_t i = 0; i < pixels; i++, g += t->vectors * EVR_LANES) sum = vf_add(sum, vf_load(g));
-    evr_gradient_add(t->bias + v * EVR_LANES, sum, first, lanes_of(t, v, t->whole_bias));
-  }
-}
-
 /* One block: output rows [row, row + rows) of image n. */
 static void add_block(const part *t, int64_t n, int64_t row, int64_t rows, bool first) {
   const job *j = t->j;
@@ -177,7 +168,9 @@ static void add_block(const part *t, int64_t n, int64_t row, int64_t rows, bool 
     evr_backward_take_g(p, j->call->g, n, row, rows * width, t->channel, t->channels, wide, t->g);
   else
     g = j->call->g + (n * p->sizes.conv_height + row) * width * wide;
-  if (t->first == 0 && j->call->dbias != NULL) add_bias(t, g, rows * width, first);
+  if (t->first == 0 && j->call->dbias != NULL)
+    evr_gradient_add_bias(g, rows * width, wide, t->bias, t->whole_bias ? wide : t->channels,
+                          first);
   if (j->call->dweights == NULL) return;
   const int64_t line = b->image.width * d->in_channels;
   /* A stride that is never taken may be any number. */

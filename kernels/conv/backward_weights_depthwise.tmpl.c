@@ -192,30 +192,6 @@ EVR_INLINE void sum_block(const view *w, const int V, int64_t kernel_height, boo
     }
 }
 
-/* Row ih of image n, channels [channel, channel + lanes), padded, to vectors. */
-static void copy_row(const evr_conv2d_problem *p, const float *x, int64_t n, int64_t ih,
-                     int64_t channel, int64_t lanes, int64_t width, float *to) {
-  const evr_conv2d_desc *d = &p->desc;
-  if (ih < 0 || lanes < EVR_LANES) memset(to, 0, (size_t)(width * EVR_LANES) * sizeof *to);
-  if (ih < 0) return;
-  float *inner = to + d->pad_left * EVR_LANES;
-  if (d->layout == EVR_NCHW) {
-    const int64_t plane = d->in_height * d->in_width;
-    evr_channels_last(x + (n * d->in_channels + channel) * plane + ih * d->in_width, plane, inner,
-                      EVR_LANES, d->in_width, lanes);
-  } else {
-    const float *from = x + (n * d->in_height + ih) * d->in_width * d->in_channels + channel;
-    for (int64_t i = 0; i < d->in_width; i++, from += d->in_channels)
-      vf_store(inner + i * EVR_LANES, lanes == EVR_LANES ? vf_load(from) : vf_load_n(from, lanes));
-  }
-  for (int64_t i = 0; i < width; i++) {
-    if (i == d->pad_left) i += d->in_width;
-    if (i >= width) break;
-    const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
-    vf_store(to + i * EVR_LANES, iw < 0 ? vf_zero() : vf_load(inner + iw * EVR_LANES));
-  }
-}
-
 /* What depends on neither image nor block. */
 static view make_view(const job *j, int64_t *offsets) {
   const evr_conv2d_problem *p = j->p;
@@ -268,7 +244,8 @@ static void copy_block(const job *j, view *w, int64_t n, int64_t row, int64_t ro
   for (int64_t i = 0; i < in_rows; i++) {
     const int64_t ih =
         evr_source_pixel(row * w->step_h + i - d->pad_top, d->in_height, d->pad_mode);
-    copy_row(p, j->call->x, n, ih, channel, lanes, b->in_width, x + i * b->in_width * EVR_LANES);
+    evr_backward_take_row(p, j->call->x, n, ih, channel, lanes, EVR_LANES,
+                          x + i * b->in_width * EVR_LANES);
   }
 }
 

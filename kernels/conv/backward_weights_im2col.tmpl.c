@@ -36,14 +36,6 @@ typedef struct blocking {
   size_t g_bytes, matrix_bytes, sums_bytes, found_bytes, slot_bytes;
 } blocking;
 
-/* A stride that is never taken may be any number, and as well 1. */
-static evr_conv2d_problem without_idle_strides(const evr_conv2d_problem *problem) {
-  evr_conv2d_problem p = *problem;
-  if (p.sizes.conv_height == 1) p.desc.stride_height = 1;
-  if (p.sizes.conv_width == 1) p.desc.stride_width = 1;
-  return p;
-}
-
 /* What one tap meets in a block, of which found holds one for each tap; count < 0: not yet. */
 typedef struct tap_segments {
   int64_t count;
@@ -96,7 +88,7 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
 
 static size_t workspace_size(const void *problem) {
   const evr_conv2d_backward_problem *b = problem;
-  const evr_conv2d_problem p = without_idle_strides(&b->conv);
+  const evr_conv2d_problem p = evr_without_idle_strides(&b->conv);
   const int64_t threads = b->common.parallel.threads;
   return evr_size_product(make_blocking(&p, threads).slot_bytes, (size_t)threads);
 }
@@ -329,7 +321,7 @@ static void run_task(void *argument, int64_t task, int slot) {
 
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_backward_problem *b = problem;
-  job j = {.p = without_idle_strides(&b->conv), .call = call};
+  job j = {.p = evr_without_idle_strides(&b->conv), .call = call};
   j.b = make_blocking(&j.p, b->common.parallel.threads);
   evr_parallel_for(&b->common.parallel, j.p.desc.groups * j.b.stretches * j.b.shares, run_task, &j);
 }
@@ -339,7 +331,7 @@ static void forward(const void *problem, const void *call) {
  * tiles, and sums to add. Fitted like the estimates of pace.h, to 1800 times. */
 static double cost(const void *problem) {
   const evr_conv2d_backward_problem *q = problem;
-  const evr_conv2d_problem p = without_idle_strides(&q->conv);
+  const evr_conv2d_problem p = evr_without_idle_strides(&q->conv);
   const evr_conv2d_desc *d = &p.desc;
   const blocking b = make_blocking(&p, q->common.parallel.threads);
   const int64_t height = p.sizes.conv_height, width = p.sizes.conv_width;

@@ -7,6 +7,7 @@
 #ifndef EVR_CONV_BACKWARD_WEIGHTS_TILE_H
 #define EVR_CONV_BACKWARD_WEIGHTS_TILE_H
 
+#include "core/checked.h"
 #include "simd/simd.h"
 
 #if EVR_LANES == 16 || EVR_LANES == 4 /* 32 registers */
@@ -35,6 +36,16 @@ EVR_INLINE void evr_gradient_add(float *sum, vf block, bool first, int64_t lanes
     vf_store(sum, vf_add(first ? vf_zero() : vf_load(sum), block));
   else
     vf_store_n(sum, vf_add(first ? vf_zero() : vf_load_n(sum, lanes), block), lanes);
+}
+
+/* A block's g, pixels of `wide` floats, onto the bias of so many channels. */
+EVR_INLINE void evr_gradient_add_bias(const float *g, int64_t pixels, int64_t wide, float *dbias,
+                                      int64_t channels, bool first) {
+  for (int64_t c = 0; c < channels; c += EVR_LANES) {
+    vf sum = vf_zero();
+    for (int64_t i = 0; i < pixels; i++) sum = vf_add(sum, vf_load(g + i * wide + c));
+    evr_gradient_add(dbias + c, sum, first, evr_min(EVR_LANES, channels - c));
+  }
 }
 
 /* M and N are constants where this is inlined. */
