@@ -7,73 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/adversary.h"
 #include "support/compare.h"
 #include "support/suite.h"
 #include "walk/conv2d.h"
 
 /* ---- error and bound ---- */
-
-typedef float make_value(test_random *random, int64_t index);
-
-static float with_bits(uint32_t bits) {
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-static uint32_t mantissa(test_random *r) { return (uint32_t)random_bits(r) & 0x7fffff; }
-
-static float uniform(test_random *r, int64_t index) {
-  (void)index;
-  return (float)random_between(r, -(1 << 24) + 1, (1 << 24) - 1) * 0x1p-24f;
-}
-static float one_sign(test_random *r, int64_t index) {
-  (void)index;
-  return with_bits(0x3f800000 | mantissa(r));
-}
-/* Each of a magnitude of its own, over 17 powers of 2 beyond those of uniform ones. */
-static float mixed(test_random *r, int64_t index) {
-  (void)index;
-  return ldexpf(uniform(r, 0), (int)random_between(r, -8, 8));
-}
-/* Terms come in pairs of nearly opposite ones: x is the same but for its last bits, w the other
- * way round (index counts channels of a pixel, or outputs of a weight). */
-static float cancelling(test_random *r, int64_t index) {
-  const float size = with_bits(0x3fc00000 | (mantissa(r) & 0xffff));
-  return index % 2 == 0 ? size : -size;
-}
-/* What is left after each piece is as large as can be. */
-static float large_rests(test_random *r, int64_t index) {
-  (void)index;
-  return with_bits(0x3f807f3f | (mantissa(r) & 0x7f0000));
-}
-/* The products that are left out are all of one sign and as large as can be. */
-static float large_losses(test_random *r, int64_t index) {
-  (void)r;
-  (void)index;
-  return with_bits(0x3f807f3f);
-}
-static float one_and_an_ulp(test_random *r, int64_t index) {
-  (void)index;
-  const float value = ldexpf(1.0f + FLT_EPSILON, (int)random_between(r, -4, 4));
-  return random_chance(r, 50) ? -value : value;
-}
-static float ties(test_random *r, int64_t index) {
-  (void)index;
-  return with_bits(0x3f808080 | (mantissa(r) & 0x7f0000));
-}
-
-static const struct {
-  const char *name;
-  make_value *make;
-} kinds[] = {{"uniform", uniform},
-             {"one sign", one_sign},
-             {"mixed", mixed},
-             {"cancelling", cancelling},
-             {"large rests", large_rests},
-             {"large losses", large_losses},
-             {"1 + 2^-23", one_and_an_ulp},
-             {"ties", ties}};
-#define KINDS (int)(sizeof kinds / sizeof kinds[0])
 
 static const int64_t channels[] = {16, 32, 33, 128, 1024};
 #define DEPTHS (int)(sizeof channels / sizeof channels[0])
@@ -136,7 +75,7 @@ START_TEST(error_is_within_the_bound) {
     checked++;
     printf("  %s, largest error in bounds (and of sum |x||w|; the reference's):\n",
            registry[i].name);
-    for (int kind = 0; kind < KINDS; kind++)
+    for (int kind = 0; kind < ADVERSARIES; kind++)
       for (int depth = 0; depth < DEPTHS; depth++) {
         walk w;
         walk_begin(&w, &registry[i]);
@@ -144,9 +83,9 @@ START_TEST(error_is_within_the_bound) {
         conv2d_inputs in;
         ck_assert(conv2d_inputs_make(&w, &c, &in));
         for (int64_t k = 0; k < in.sizes.x_count; k++)
-          in.x[k] = kinds[kind].make(&w.random, k % channels[depth]);
+          in.x[k] = adversaries[kind].make(&w.random, k % channels[depth]);
         for (int64_t k = 0; k < in.sizes.weights_count; k++)
-          in.weights[k] = fabsf(kinds[kind].make(&w.random, k / c.desc.out_channels));
+          in.weights[k] = fabsf(adversaries[kind].make(&w.random, k / c.desc.out_channels));
         double relative = 0.0, relative_reference = 0.0;
         float *y = run(&registry[i], EVR_MATH_STANDARD, &c, &in, 1);
         const double worst = worst_error(&c, &in, y, &relative);
@@ -155,11 +94,11 @@ START_TEST(error_is_within_the_bound) {
         worst_error(&c, &in, y, &relative_reference);
         free(y);
         conv2d_inputs_free(&in);
-        printf("    %-12s K = %4lld: %.4f  (%.1e; %.1e)\n", kinds[kind].name,
+        printf("    %-12s K = %4lld: %.4f  (%.1e; %.1e)\n", adversaries[kind].name,
                (long long)(channels[depth] * c.desc.kernel_height * c.desc.kernel_width), worst,
                relative, relative_reference);
         ck_assert_msg(worst <= 1.0, "%s, %s, %lld channels: %g times the bound", registry[i].name,
-                      kinds[kind].name, (long long)channels[depth], worst);
+                      adversaries[kind].name, (long long)channels[depth], worst);
       }
   }
   if (checked == 0) printf("  SKIPPED: this machine or EVR_MAX_ISA allows no such variant\n");
@@ -167,14 +106,6 @@ START_TEST(error_is_within_the_bound) {
 END_TEST
 
 /* ---- single values ---- */
-
-/* Each put in x, in w, and in both, among values near 1, near 2^-60 and near 2^60. */
-static const float single_values[] = {INFINITY, -INFINITY, NAN,       FLT_MAX,   -FLT_MAX,
-                                      0x1p127f, 1e38f,     FLT_MIN,   -FLT_MIN,  0x1p-149f,
-                                      1e-38f,   1e-39f,    0x1p-103f, 0x1p-104f, 1e-30f,
-                                      1e30f,    0x1p-40f,  0x1p-41f,  0x1p-80f,  -0.0f};
-#define SINGLES (int)(sizeof single_values / sizeof single_values[0])
-static const float surroundings[] = {1.0f, 0x1p-60f, 0x1p60f, 0x1p-30f};
 
 /* What single values leave of the outputs in every layout and by every number of threads: the
  * bound, and where the reference has no number, or such a small or large value is among the terms,
@@ -220,7 +151,7 @@ START_TEST(single_values_are_kept) {
   const evr_variant *registry = evr_registry(&rows);
   for (size_t i = 0; i < rows; i++) {
     if (!is_standard(&registry[i])) continue;
-    for (int around = 0; around < 4; around++)
+    for (int around = 0; around < SURROUNDINGS; around++)
       for (int places = 1; places <= 3; places++) {
         conv2d_case c = a_case(40, 3);
         c.desc.in_height = 14;
@@ -271,7 +202,7 @@ int main(void) {
   Suite *suite = suite_create("standard error");
   TCase *all = suite_case(suite, "convolution");
   tcase_add_test(all, error_is_within_the_bound);
-  tcase_add_loop_test(all, single_values_are_kept, 0, SINGLES);
+  tcase_add_loop_test(all, single_values_are_kept, 0, SINGLE_VALUES);
   tcase_add_test(all, other_rows_stay_as_they_are);
   return suite_end(suite);
 }

@@ -28,6 +28,15 @@
  * of 16 channels (11.2 of 17), then of 32 (19.4 of 33); with t taps of C channels, c is
  * t ceil(C / 32), and K = t C grows by at least 16 for each 6 of D. A residual is one more of each.
  *
+ * Backward weights sum over pixels instead, block by block, each from 0 and without a bias. Chunks
+ * may hold zeros between the pixels, at which nothing is rounded, so that a block of c chunks
+ * rounds no more than
+ *
+ *     D = 11 + 6 c     times, of n = pixels + 1 (and one for each other block, with which the sums
+ *                      are added up)
+ *
+ * and is off by less than 1.017 D + 1.06, as above; where that is more than n, tiles are refused.
+ *
  * Range. Let all x but zeros be 2^a at least, and all w 2^b. Pieces are multiples of 2^(a-23) and
  * 2^(b-23), so products, sums of products and these rounded are multiples of 2^(a+b-46). Where that
  * is 2^-126 or more, and pieces are normal numbers, nothing is ever subnormal, so that nothing is
@@ -76,6 +85,11 @@ EVR_INLINE void evr_amx_split(const int pieces, vf x, vi high[EVR_AMX_MOST_PIECE
     high[i] = _mm512_and_si512(rounded, vi_set1((int32_t)0xffff0000u));
     x = vf_sub(x, vi_as_vf(high[i]));
   }
+}
+
+/* Whether the blocks of backward weights keep their bound: so many pixels in so many chunks. */
+static inline bool evr_amx_block_is_exact_enough(double pixels, double chunks) {
+  return 1.017 * (11.0 + 6.0 * chunks) + 1.06 <= pixels + 1.0;
 }
 
 /* The exponent of a magnitude; -127 for subnormals. */

@@ -74,6 +74,8 @@ DECLARE(evr_conv2d_backward_weights_depthwise);
 DECLARE(evr_conv2d_backward_weights_direct);
 DECLARE(evr_conv2d_backward_weights_im2col_gemm);
 extern const evr_kernel evr_conv2d_backward_weights_reference;
+extern const evr_kernel evr_conv2d_backward_weights_amx_bf16x2,
+    evr_conv2d_backward_weights_amx_bf16x3;
 extern const evr_kernel evr_dense_reference;
 DECLARE(evr_pool2d_direct);
 extern const evr_kernel evr_pool2d_reference;
@@ -120,6 +122,10 @@ static const evr_variant registry[] = {
     REFERENCE(EVR_OP_CONV2D_BACKWARD_DATA, evr_conv2d_backward_data_reference)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "depthwise", evr_conv2d_backward_weights_depthwise)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "direct", evr_conv2d_backward_weights_direct)
+    AMX(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "amx-bf16x2", EVR_SERVES_FAST,
+        evr_conv2d_backward_weights_amx_bf16x2)
+    AMX(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "amx-bf16x3", EVR_SERVES_STANDARD,
+        evr_conv2d_backward_weights_amx_bf16x3)
     ROWS(EVR_OP_CONV2D_BACKWARD_WEIGHTS, "im2col-gemm", evr_conv2d_backward_weights_im2col_gemm)
     REFERENCE(EVR_OP_CONV2D_BACKWARD_WEIGHTS, evr_conv2d_backward_weights_reference)
     TURNED_ROWS(EVR_OP_CONV2D_TRANSPOSED)

@@ -1,5 +1,6 @@
 /* Backward passes of convolution that are wrong in one thing each: the reference, and then a
  * fault. */
+#include <float.h>
 #include <math.h>
 
 #include "conv/backward.h"
@@ -91,6 +92,38 @@ static void fault_weights_skip_padding_backward(const void *problem, const void 
   evr_conv2d_backward_weights_reference.forward(&p, arguments);
 }
 FAULT(fault_weights_skip_padding)
+
+/* Variants that serve EVR_MATH_STANDARD. The first is what tiles make of subnormals where nothing
+ * keeps these from them. */
+static void fault_weights_standard_no_guard_backward(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_weights_call *call = arguments;
+  evr_conv2d_backward_weights_reference.forward(problem, arguments);
+  for (int64_t i = 0; call->dweights != NULL && i < p->conv.sizes.weights_count; i++)
+    if (fabsf(call->dweights[i]) < FLT_MIN) call->dweights[i] = 0.0f;
+}
+FAULT(fault_weights_standard_no_guard)
+
+/* What a product of pieces may add. */
+static void fault_weights_standard_product_missing_backward(const void *problem,
+                                                            const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_weights_call *call = arguments;
+  evr_conv2d_backward_weights_reference.forward(problem, arguments);
+  for (int64_t i = 0; call->dweights != NULL && i < p->conv.sizes.weights_count; i++)
+    call->dweights[i] *= 1.0f + 0x1p-14f;
+}
+FAULT(fault_weights_standard_product_missing)
+
+static void fault_weights_standard_three_threads_backward(const void *problem,
+                                                          const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_weights_call *call = arguments;
+  evr_conv2d_backward_weights_reference.forward(problem, arguments);
+  if (p->common.parallel.threads == 3 && call->dweights != NULL)
+    call->dweights[0] = next(call->dweights[0]);
+}
+FAULT(fault_weights_standard_three_threads)
 
 /* ---- transposed convolution ---- */
 

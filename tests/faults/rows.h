@@ -85,6 +85,10 @@
   row("fault-adds", fault_weights_add) row("fault-leaves-bias", fault_weights_leave_bias) \
       row("fault-other-blocks", fault_weights_other_blocks)                               \
           row("fault-skips-padding", fault_weights_skip_padding)
+#define FOR_STANDARD_CONV2D_BACKWARD_WEIGHTS_FAULTS(row)                            \
+  row("fault-standard-no-guard", fault_weights_standard_no_guard)                   \
+      row("fault-standard-product-missing", fault_weights_standard_product_missing) \
+          row("fault-standard-three-threads", fault_weights_standard_three_threads)
 #define FOR_CONV2D_TRANSPOSED_FAULTS(row) row("fault-drops-bias", fault_transposed_drops_bias)
 #define FOR_SOFTMAX_BACKWARD_FAULTS(row) \
   row("fault-softmax-slope-in-order", fault_softmax_slope_in_order)
@@ -111,6 +115,7 @@ FOR_PAD2D_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_POOL2D_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_BACKWARD_DATA_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
+FOR_STANDARD_CONV2D_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
 FOR_CONV2D_TRANSPOSED_FAULTS(DECLARE_FAULT)
 FOR_SOFTMAX_BACKWARD_FAULTS(DECLARE_FAULT)
 FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(DECLARE_FAULT)
@@ -139,6 +144,8 @@ FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_CONV2D_BACKWARD_DATA, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define CONV2D_BACKWARD_WEIGHTS_FAULT(name, kernel) \
   {name, EVR_OP_CONV2D_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
+#define STANDARD_CONV2D_BACKWARD_WEIGHTS_FAULT(name, kernel) \
+  {name, EVR_OP_CONV2D_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_STANDARD, &kernel},
 #define CONV2D_TRANSPOSED_FAULT(name, kernel) \
   {name, EVR_OP_CONV2D_TRANSPOSED, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define SOFTMAX_BACKWARD_FAULT(name, kernel) \
@@ -151,25 +158,26 @@ FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_DENSE_BACKWARD_DATA, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define DENSE_BACKWARD_WEIGHTS_FAULT(name, kernel) \
   {name, EVR_OP_DENSE_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
-#define PLANTED_FAULTS                                              \
-  FOR_CONV2D_FAULTS(CONV2D_FAULT)                                   \
-  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)                 \
-  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                         \
-  FOR_POOL2D_FAULTS(POOL2D_FAULT)                                   \
-  FOR_PAD2D_FAULTS(PAD2D_FAULT)                                     \
-  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                           \
-  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                                 \
-  FOR_DENSE_FAULTS(DENSE_FAULT)                                     \
-  FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT)         \
-  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)                   \
-  FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)                 \
-  FOR_CONV2D_BACKWARD_DATA_FAULTS(CONV2D_BACKWARD_DATA_FAULT)       \
-  FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(CONV2D_BACKWARD_WEIGHTS_FAULT) \
-  FOR_CONV2D_TRANSPOSED_FAULTS(CONV2D_TRANSPOSED_FAULT)             \
-  FOR_SOFTMAX_BACKWARD_FAULTS(SOFTMAX_BACKWARD_FAULT)               \
-  FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(SOFTMAX_CROSS_ENTROPY_FAULT)     \
-  FOR_SIGMOID_CROSS_ENTROPY_FAULTS(SIGMOID_CROSS_ENTROPY_FAULT)     \
-  FOR_DENSE_BACKWARD_DATA_FAULTS(DENSE_BACKWARD_DATA_FAULT)         \
+#define PLANTED_FAULTS                                                                \
+  FOR_CONV2D_FAULTS(CONV2D_FAULT)                                                     \
+  FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)                                   \
+  FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                                           \
+  FOR_POOL2D_FAULTS(POOL2D_FAULT)                                                     \
+  FOR_PAD2D_FAULTS(PAD2D_FAULT)                                                       \
+  FOR_ACTIVATION_FAULTS(ACTIVATION_FAULT)                                             \
+  FOR_SOFTMAX_FAULTS(SOFTMAX_FAULT)                                                   \
+  FOR_DENSE_FAULTS(DENSE_FAULT)                                                       \
+  FOR_ACTIVATION_BACKWARD_FAULTS(ACTIVATION_BACKWARD_FAULT)                           \
+  FOR_PAD2D_BACKWARD_FAULTS(PAD2D_BACKWARD_FAULT)                                     \
+  FOR_POOL2D_BACKWARD_FAULTS(POOL2D_BACKWARD_FAULT)                                   \
+  FOR_CONV2D_BACKWARD_DATA_FAULTS(CONV2D_BACKWARD_DATA_FAULT)                         \
+  FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(CONV2D_BACKWARD_WEIGHTS_FAULT)                   \
+  FOR_STANDARD_CONV2D_BACKWARD_WEIGHTS_FAULTS(STANDARD_CONV2D_BACKWARD_WEIGHTS_FAULT) \
+  FOR_CONV2D_TRANSPOSED_FAULTS(CONV2D_TRANSPOSED_FAULT)                               \
+  FOR_SOFTMAX_BACKWARD_FAULTS(SOFTMAX_BACKWARD_FAULT)                                 \
+  FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(SOFTMAX_CROSS_ENTROPY_FAULT)                       \
+  FOR_SIGMOID_CROSS_ENTROPY_FAULTS(SIGMOID_CROSS_ENTROPY_FAULT)                       \
+  FOR_DENSE_BACKWARD_DATA_FAULTS(DENSE_BACKWARD_DATA_FAULT)                           \
   FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DENSE_BACKWARD_WEIGHTS_FAULT)
 
 #endif

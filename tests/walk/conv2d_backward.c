@@ -178,8 +178,9 @@ static void reals_third(walk *w, conv2d_case *c) { third(w, c, reals_visit); }
 static void check_integers(walk *w) { conv2d_grid(w, integers_third); }
 static void check_reals(walk *w) { conv2d_grid(w, reals_third); }
 
-/* Ones where a value is extreme, or everywhere: see conv2d_judge.c. */
+/* Ones where a value is extreme, or everywhere: see conv2d_judge.c. NULL of NULL. */
 static float *marks(const float *values, int64_t count, bool everywhere) {
+  if (values == NULL) return NULL;
   float *made = malloc((size_t)count * sizeof *made);
   if (made == NULL) abort();
   for (int64_t i = 0; i < count; i++) {
@@ -197,6 +198,7 @@ static double *count_extremes(evr_operation operation, const conv2d_case *c,
     conv2d_gradient_inputs marked = {
         .sizes = in->sizes,
         .dy = marks(in->dy, in->sizes.y_count, i == 0),
+        .x = marks(in->x, in->sizes.x_count, i == 1),
         .weights = marks(in->weights, in->sizes.weights_count, i == 1)};
     conv2d_gradient_sums sums = conv2d_gradient_oracle(operation, c, &marked);
     for (int64_t o = 0; o < count; o++) found[o] += sums.first[o];
@@ -206,19 +208,19 @@ static double *count_extremes(evr_operation operation, const conv2d_case *c,
   return found;
 }
 
-/* Output by output: the reference's bits where a term is extreme or tiny, else the bound. What is
- * folded from several places of a padded image has the reference's bits only in those places that
- * have such a term, so there the bound is asked for unless all terms are tiny. */
-static void judge_standard(walk *w, const conv2d_case *c, const conv2d_gradient_inputs *in,
-                           const float *reference, const float *got, int64_t count) {
+void conv2d_gradient_judge_standard(walk *w, const conv2d_case *c, const conv2d_gradient_inputs *in,
+                                    const float *reference, const float *got, int64_t count) {
   const evr_operation operation = w->variant->operation;
   conv2d_gradient_sums exact = conv2d_gradient_oracle(operation, c, in);
   const double bound = conv2d_gradient_bound(operation, c, in);
+  const bool one_place = operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS
+                             ? conv2d_gradient_blocks(c, in) == 1
+                             : c->desc.pad_mode == EVR_PAD_ZERO;
   double *extremes =
       c->values == VALUES_SPECIAL ? count_extremes(operation, c, in, count) : zeros_of(count);
   for (int64_t i = 0; i < count; i++) {
-    const bool extreme = c->values == VALUES_TINY || !isfinite(reference[i]) ||
-                         (extremes[i] > 0.0 && c->desc.pad_mode == EVR_PAD_ZERO);
+    const bool extreme =
+        c->values == VALUES_TINY || !isfinite(reference[i]) || (extremes[i] > 0.0 && one_place);
     if (extreme ? same_float(reference[i], got[i])
                 : fabs((double)got[i] - exact.first[i]) <= bound * exact.first_magnitude[i])
       continue;
@@ -245,7 +247,7 @@ float *conv2d_gradient_settled(walk *w, const conv2d_case *c, const conv2d_gradi
   memcpy(made, got.first, (size_t)count * sizeof *made);
   gradients reference = conv2d_gradient_expected(w, c, in);
   if (walk_mode(w) == EVR_MATH_STANDARD) {
-    judge_standard(w, c, in, reference.first, made, count);
+    conv2d_gradient_judge_standard(w, c, in, reference.first, made, count);
   } else if (c->values != VALUES_SPECIAL) {
     conv2d_gradient_sums exact = conv2d_gradient_oracle(w->variant->operation, c, in);
     compare_lengths(w, c, exact.first, exact.first_magnitude, made, count);

@@ -57,9 +57,20 @@ conv2d_gradient_sums conv2d_gradient_oracle(evr_operation operation, const conv2
                                             const conv2d_gradient_inputs *inputs);
 void conv2d_gradient_sums_free(conv2d_gradient_sums *sums);
 
+/* Blocks into which the sums of backward weights are cut. */
+int64_t conv2d_gradient_blocks(const conv2d_case *c, const conv2d_gradient_inputs *inputs);
+
 /* What an error may be, in units of the sum of magnitudes. */
 double conv2d_gradient_bound(evr_operation operation, const conv2d_case *c,
                              const conv2d_gradient_inputs *inputs);
+
+/* What EVR_MATH_STANDARD promises of the first gradient, output by output: the reference's bits
+ * where a term is extreme or tiny, else the bound. What is folded from several places of a padded
+ * image, or added up from several blocks of pixels, has the reference's bits only in those places
+ * or blocks that have such a term, so there the bound is asked for unless all terms are tiny. */
+void conv2d_gradient_judge_standard(walk *walk, const conv2d_case *c,
+                                    const conv2d_gradient_inputs *inputs, const float *reference,
+                                    const float *got, int64_t count);
 
 /* What every way to execute must give as the first gradient: see conv2d_settled. The caller frees
  * it. */

@@ -390,6 +390,15 @@ void conv2d_gradient_sums_free(conv2d_gradient_sums *g) {
   free(g->second_magnitude);
 }
 
+static int64_t block_rows(const evr_conv2d_sizes *s) {
+  return s->conv_width >= 512 ? 1 : 512 / s->conv_width;
+}
+
+int64_t conv2d_gradient_blocks(const conv2d_case *c, const conv2d_gradient_inputs *in) {
+  const int64_t rows = block_rows(&in->sizes);
+  return c->desc.batch * ((in->sizes.conv_height + rows - 1) / rows);
+}
+
 /* gamma_n with n = terms + 1 of one sum, or of blocks: terms of one, and how many there are. */
 double conv2d_gradient_bound(evr_operation operation, const conv2d_case *c,
                              const conv2d_gradient_inputs *in) {
@@ -400,10 +409,8 @@ double conv2d_gradient_bound(evr_operation operation, const conv2d_case *c,
   if (d->pad_mode != EVR_PAD_ZERO)
     terms += (double)((d->pad_top + d->pad_bottom + 1) * (d->pad_left + d->pad_right + 1));
   if (operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS) {
-    const int64_t rows = s->conv_width >= 512 ? 1 : 512 / s->conv_width;
-    const int64_t used = rows < s->conv_height ? rows : s->conv_height;
-    const int64_t blocks = d->batch * ((s->conv_height + rows - 1) / rows);
-    terms = (double)(used * s->conv_width) + (double)blocks;
+    const int64_t rows = block_rows(s), used = rows < s->conv_height ? rows : s->conv_height;
+    terms = (double)(used * s->conv_width) + (double)conv2d_gradient_blocks(c, in);
   }
   const double of_oracle = (double)s->y_count * 0x1p-53;
   return terms * 0x1p-24 / (1.0 - terms * 0x1p-24) + of_oracle;
