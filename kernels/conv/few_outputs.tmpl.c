@@ -32,6 +32,7 @@
  * read nearly the same, but not narrower than the sums that hide each other's latency. */
 #define IN_L1 (24 * 1024)
 #define LEAST_SUMS 8
+#define MOST_STRIP 32 /* vectors: what the columns that strips share is then little beside */
 
 /* Planes of NCHW that are asked for ahead of the one being copied: there are more of them than the
  * hardware follows. Of VGG's first layer backwards 3.7 ms instead of 5.1, and AVX2 3.0 instead of
@@ -40,7 +41,7 @@
 
 typedef struct blocking {
   int64_t height, width, in_width; /* of the output and the image, as they are walked */
-  int64_t strips;                  /* of an output row */
+  int64_t strips, tiles;           /* of an output row; of a strip, at most */
   int64_t band, bands;             /* output rows of a task, tasks of a strip */
   int64_t ring;                    /* rows that a window spans */
   int64_t columns;                 /* floats of a phase, whole vectors */
@@ -55,15 +56,37 @@ static bool is_flat(const evr_conv2d_problem *p) {
          d->pad_bottom == 0 && p->spread.pixel == 0;
 }
 
+/* Floats of a phase for a strip of so many vectors. */
+static int64_t columns_of(const evr_conv2d_desc *d, int64_t vectors) {
+  const int64_t beyond = (d->kernel_width - 1) * d->dilation_width / d->stride_width;
+  return evr_round_up(vectors * EVR_LANES + beyond, EVR_LANES);
+}
+
 /* Strips of at most so many vectors, which differ by at most one. */
 static void cut_strips(blocking *b, const evr_conv2d_problem *p, int64_t most) {
-  const evr_conv2d_desc *d = &p->desc;
   const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
   b->strips = evr_ceil_div(vectors, most);
-  const int64_t beyond = (d->kernel_width - 1) * d->dilation_width / d->stride_width;
-  b->columns = evr_round_up(evr_ceil_div(vectors, b->strips) * EVR_LANES + beyond, EVR_LANES);
+  const int64_t widest = evr_ceil_div(vectors, b->strips);
+  b->tiles = evr_ceil_div(widest, TILE_VECTORS(p->group_out));
+  b->columns = columns_of(&p->desc, widest);
   b->slot_bytes = evr_size_sum(
-      b->zero_bytes, evr_size_floats_of(b->columns, d->stride_width, p->group_in, b->ring));
+      b->zero_bytes, evr_size_floats_of(b->columns, p->desc.stride_width, p->group_in, b->ring));
+}
+
+/* Vectors of a strip of which so many rows of the ring are in L1. */
+static int64_t vectors_in_l1(const evr_conv2d_problem *p, int64_t rows) {
+  const int64_t fit = IN_L1 / (int64_t)sizeof(float) / EVR_LANES / p->desc.stride_width;
+  return fit / p->group_in / rows - columns_of(&p->desc, 0) / EVR_LANES;
+}
+
+/* Planes are copied the sooner the longer their stretches are. Transposing writes a line in several
+ * pieces, so that only a single tile is worth a ring that is not in L1 as a whole. */
+static int64_t most_vectors(const evr_conv2d_problem *p, int64_t ring) {
+  const int64_t outputs = p->group_out, row = vectors_in_l1(p, 1);
+  int64_t most = row;
+  if (p->desc.layout == EVR_NHWC)
+    most = evr_max(vectors_in_l1(p, ring), evr_min(row, TILE_VECTORS(outputs)));
+  return evr_max(evr_min(most, MOST_STRIP), evr_ceil_div(LEAST_SUMS, outputs));
 }
 
 static blocking make_blocking(const evr_conv2d_problem *p) {
@@ -76,13 +99,9 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   }
   b.ring = (d->kernel_height - 1) * d->dilation_height + 1;
   b.zero_bytes = evr_size_floats(p->group_in);
-  const int64_t outputs = evr_min(p->group_out, MOST_OUTPUTS);
-  int64_t most = TILE_VECTORS(outputs);
-  for (cut_strips(&b, p, most); most > 1; cut_strips(&b, p, --most)) {
-    const bool at_home =
-        b.slot_bytes / (size_t)b.ring <= IN_L1 || outputs * (most - 1) < LEAST_SUMS;
-    if (at_home && b.slot_bytes <= (size_t)p->scratch_share) break;
-  }
+  int64_t most = most_vectors(p, b.ring);
+  for (cut_strips(&b, p, most); most > 1; cut_strips(&b, p, --most))
+    if (b.slot_bytes <= (size_t)p->scratch_share) break;
   const int64_t threads = p->common.parallel.threads;
   const int64_t pieces = d->batch * d->groups * b.strips;
   const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, pieces) : 1;
@@ -254,10 +273,11 @@ static void copy_row(const strip *s, int64_t r) {
 }
 
 /* Sums of NCHW: each output has its row of pixels. */
-EVR_INLINE void store_planes(const strip *s, const float *residual, float *y, const int outputs,
-                             const int vectors, vf sum[MOST_OUTPUTS][MOST_VECTORS]) {
+EVR_INLINE void store_planes(const strip *s, int64_t pixels, const float *residual, float *y,
+                             const int outputs, const int vectors,
+                             vf sum[MOST_OUTPUTS][MOST_VECTORS]) {
   const bool has_bias = s->bias != NULL, relu = s->p->desc.activation.kind == EVR_RELU;
-  const int64_t last = s->pixels - (vectors - 1) * EVR_LANES;
+  const int64_t last = evr_min(pixels - (vectors - 1) * EVR_LANES, EVR_LANES);
   const int64_t y_plane = s->y_plane, residual_plane = s->residual_plane;
   vf bias[MOST_OUTPUTS];
   EVR_UNROLL
@@ -280,10 +300,17 @@ EVR_INLINE void store_planes(const strip *s, const float *residual, float *y, co
   }
 }
 
-/* A row of the strip: `outputs` channels of `vectors` vectors of pixels, both constants; top is the
- * first padded row of their windows. */
-EVR_INLINE void run_tile(const strip *s, int64_t top, const float *residual, float *y,
-                         const int outputs, const int vectors) {
+/* A stretch of a row of the strip. */
+typedef struct stretch {
+  int64_t top;           /* first padded row of the windows */
+  int64_t column;        /* of the strip, at which it begins */
+  int64_t pixels;        /* to the end of the strip */
+  const float *residual; /* or NULL */
+  float *y;
+} stretch;
+
+/* `outputs` channels of `vectors` vectors of pixels, both constants. */
+EVR_INLINE void run_tile(const strip *s, const stretch *t, const int outputs, const int vectors) {
   const evr_conv2d_desc *d = &s->p->desc;
   const int64_t ring = s->b->ring, channels = s->p->group_in, pitch = s->pitch;
   const int64_t column_step = d->dilation_width / d->stride_width;
@@ -292,9 +319,9 @@ EVR_INLINE void run_tile(const strip *s, int64_t top, const float *residual, flo
   EVR_UNROLL
   for (int i = 0; i < outputs * vectors; i++) sum[i / vectors][i % vectors] = vf_zero();
   const float *w = s->weights;
-  int64_t row = top % ring;
+  int64_t row = t->top % ring;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    int64_t phase = 0, column = 0;
+    int64_t phase = 0, column = t->column;
     for (int64_t kw = 0; kw < d->kernel_width; kw++) {
       const float *x = s->ring + row * (pitch * channels) + phase * s->b->columns + column;
       for (int64_t c = 0; c < channels; c++, x += pitch, w += outputs) {
@@ -331,15 +358,18 @@ EVR_INLINE void run_tile(const strip *s, int64_t top, const float *residual, flo
     row += d->dilation_height;
     if (row >= ring) row -= ring;
   }
+  const float *residual = t->residual;
+  float *y = t->y;
+  const int64_t pixels = t->pixels;
   if (d->layout == EVR_NCHW) {
-    store_planes(s, residual, y, outputs, vectors, sum);
+    store_planes(s, pixels, residual, y, outputs, vectors, sum);
     return;
   }
   /* Now lanes are the output channels of a pixel (but for the scalar build, which has one lane).
    * What a store might change is read before. */
   enum { LANES = EVR_LANES == 1 ? 1 : MOST_OUTPUTS };
   const int lanes = outputs < LANES ? outputs : LANES;
-  const int64_t pitch_out = s->out.pixel, pixels = s->pixels;
+  const int64_t pitch_out = s->out.pixel;
   const bool has_bias = s->bias != NULL, relu = d->activation.kind == EVR_RELU;
   vf bias[MOST_OUTPUTS];
   EVR_UNROLL
@@ -368,12 +398,11 @@ EVR_INLINE void run_tile(const strip *s, int64_t top, const float *residual, flo
   }
 }
 
-typedef void tile_function(const strip *s, int64_t top, const float *residual, float *y);
+typedef void tile_function(const strip *s, const stretch *t);
 
-#define TILE(outputs, vectors)                                                               \
-  static void tile_##outputs##_##vectors(const strip *s, int64_t top, const float *residual, \
-                                         float *y) {                                         \
-    run_tile(s, top, residual, y, outputs, vectors);                                         \
+#define TILE(outputs, vectors)                                               \
+  static void tile_##outputs##_##vectors(const strip *s, const stretch *t) { \
+    run_tile(s, t, outputs, vectors);                                        \
   }
 #define TILES_3(o) TILE(o, 1) TILE(o, 2) TILE(o, 3)
 #define TILES_6(o) TILES_3(o) TILE(o, 4) TILE(o, 5) TILE(o, 6)
@@ -397,6 +426,23 @@ TILES_3(4)
 static tile_function *const tiles[MOST_OUTPUTS][MOST_VECTORS] = {
     {NAMES_8(1)}, {NAMES_6(2)}, {NAMES_3(3), tile_3_4}, {NAMES_3(4)}};
 #endif
+
+/* A row of the strip, of so many vectors. */
+static void run_row(const strip *s, int64_t vectors, int64_t top, const float *residual, float *y) {
+  const int64_t outputs = s->p->group_out, count = evr_ceil_div(vectors, TILE_VECTORS(outputs));
+  const int64_t pixel = s->p->desc.layout == EVR_NCHW ? 1 : s->out.pixel;
+  int64_t begin = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t end = (i + 1) * vectors / count, column = begin * EVR_LANES;
+    const stretch t = {.top = top,
+                       .column = column,
+                       .pixels = s->pixels - column,
+                       .residual = residual != NULL ? residual + column * pixel : NULL,
+                       .y = y + column * pixel};
+    tiles[outputs - 1][end - begin - 1](s, &t);
+    begin = end;
+  }
+}
 
 static void activate(const strip *s, float *y) {
   const evr_conv2d_desc *d = &s->p->desc;
@@ -444,7 +490,6 @@ static void run_task(void *argument, int64_t task, int slot) {
       .first = first * EVR_LANES,
       .pixels = evr_min(end * EVR_LANES, b->width) - first * EVR_LANES,
   };
-  tile_function *const tile = tiles[p->group_out - 1][end - first - 1];
   int64_t copied = 0; /* rows before this are done with or in the ring */
   for (int64_t oh = band * b->band; oh < evr_min((band + 1) * b->band, b->height); oh++) {
     const int64_t top = oh * d->stride_height;
@@ -457,7 +502,8 @@ static void run_task(void *argument, int64_t task, int slot) {
       residual_at = plane * s.residual_plane + pixel;
     }
     float *y = j->call->y + at;
-    tile(&s, top, j->call->residual != NULL ? j->call->residual + residual_at : NULL, y);
+    run_row(&s, end - first, top,
+            j->call->residual != NULL ? j->call->residual + residual_at : NULL, y);
     activate(&s, y);
   }
 }
@@ -491,7 +537,8 @@ static double cost(const void *problem) {
   const evr_conv2d_desc *d = &p->desc;
   const blocking b = make_blocking(p);
   const int64_t vectors = evr_ceil_div(b.width, EVR_LANES);
-  const int64_t narrow = vectors / b.strips, wider = vectors - narrow * b.strips;
+  const int64_t columns = b.strips * b.tiles; /* of tiles */
+  const int64_t narrow = vectors / columns, wider = vectors - narrow * columns;
   /* Rows that bands share are transposed for each; those of padding are only filled. */
   const int64_t shared = evr_max(b.ring - d->stride_height, 0);
   const int64_t rows = evr_min(b.height * evr_min(b.ring, d->stride_height) + shared,
@@ -505,10 +552,10 @@ static double cost(const void *problem) {
                              : blocks * EVR_LANES *
                                    (0.7 + (EVR_LANES == 16 ? 0.9 : 0.55) *
                                               (double)evr_ceil_div(p->group_in, EVR_LANES));
-  const double rows_of_tiles = (double)(b.height * b.strips);
+  const double rows_of_tiles = (double)(b.height * columns);
   const double taps = (double)(d->kernel_height * d->kernel_width);
   const double sums = (double)(b.height * p->depth) *
-                      ((double)(b.strips - wider) * step_time(p, &b, narrow) +
+                      ((double)(columns - wider) * step_time(p, &b, narrow) +
                        (wider > 0 ? (double)wider * step_time(p, &b, narrow + 1) : 0.0));
   const double a_pixel = planes ? 0.1 * (double)p->group_out : EVR_LANES == 16 ? 0.9 : 1.3;
   const double outputs = a_pixel * (double)(b.height * b.width);
