@@ -13,6 +13,9 @@ typedef struct evr_conv2d_backward_problem {
   evr_conv2d_problem conv;
   /* Of transposed convolution: what is done to a finished sum, after the bias. */
   evr_activation activation;
+  /* What the plan's kernel has worked out for its calls (make_state), of this problem and no copy
+   * of it; or NULL. */
+  const void *state;
 } evr_conv2d_backward_problem;
 
 /* Backward data, of zero padding; and transposed convolution, the same with bias and activation. */

@@ -24,9 +24,13 @@ evr_status evr_backward_plan_new(evr_operation operation, const evr_settings *se
   const evr_variant *variant;
   EVR_TRY(evr_choose(operation, settings, problem, trial, &variant));
   const evr_kernel *kernel = variant->kernel;
-  evr_backward_plan *made = evr_plan_new(&settings->allocator, variant, sizeof *made);
+  const size_t begin = evr_size_lines(sizeof(evr_backward_plan));
+  const size_t state = kernel->state_size != NULL ? kernel->state_size(problem) : 0;
+  evr_backward_plan *made = evr_plan_new(&settings->allocator, variant, begin + state);
   if (made == NULL) return EVR_OUT_OF_MEMORY;
   made->problem = *problem;
+  made->problem.state = state > 0 ? (char *)made + begin : NULL;
+  if (state > 0) kernel->make_state(&made->problem, (char *)made + begin);
   made->sizes = *sizes;
   made->slope = made->fold = NULL;
   made->gradient_bytes = made->padded_bytes = 0;

@@ -157,5 +157,6 @@ const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {
     .pack = pack,
     .forward = forward,
     .prepare = prepare,
+    .prepares_bands = true,
     .spreads = true,
 };

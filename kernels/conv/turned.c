@@ -165,35 +165,148 @@ size_t evr_turned_packed_size(const void *problem, const evr_kernel *inner) {
   return bytes;
 }
 
-/* Scratch of the largest part, in this order. */
+/* Scratch of the largest part, in this order; or for each slot, where bands are run. */
 typedef struct scratch {
   size_t gradient, inner_bytes, output;
 } scratch;
+
+/* A part, where its packed weights begin, and what is prepared for its shorter bands. */
+typedef struct member {
+  part t;
+  size_t packed;
+  evr_prepared shorter;
+} member;
+
+/* All parts of a problem.
+ *
+ * Where none of them waits for copies, and the kernel is ready for bands, a task is a band of dx:
+ * it runs the part of each phase that lies in there, one after the other. So threads are started
+ * once for all phases, and what these share stays in the caches of one core: lines of the gradient,
+ * and neighbours in dx, which prefetching would take from another core. */
+typedef struct ensemble {
+  const void *problem; /* of which this is */
+  scratch s;
+  int count;
+  int64_t bands; /* of each image; 0: parts go one by one */
+  member *members;
+} ensemble;
+
+/* More parts than this go one by one, and are worked out anew with each call. */
+#define MOST_MEMBERS 16
+/* A band of about this size is read and written once, whatever the number of its phases. */
+#if !defined(TURNED_BAND_BYTES)
+#define TURNED_BAND_BYTES 2097152
+#endif
+
+typedef struct gathering {
+  ensemble all;
+  bool ready; /* no part waits for copies */
+  int64_t most_rows;
+  size_t packed;
+} gathering;
 
 static void enlarge(size_t *bytes, size_t wanted) {
   if (*bytes < wanted) *bytes = wanted;
 }
 
-static bool measure_part(const part *t, void *argument) {
-  scratch *s = argument;
-  const evr_kernel *inner = t->kernel;
+static bool gather_part(const part *t, void *argument) {
+  gathering *g = argument;
+  ensemble *all = &g->all;
   const evr_conv2d_sizes *sizes = &t->inner.sizes;
-  if (t->copied) enlarge(&s->gradient, evr_size_floats(sizes->x_count));
-  if (!t->direct) enlarge(&s->output, evr_size_floats(sizes->y_count));
-  if (inner->workspace_size != NULL)
-    enlarge(&s->inner_bytes, evr_size_lines(inner->workspace_size(&t->inner)));
+  if (t->copied) enlarge(&all->s.gradient, evr_size_floats(sizes->x_count));
+  if (!t->direct) enlarge(&all->s.output, evr_size_floats(sizes->y_count));
+  if (t->kernel->workspace_size != NULL)
+    enlarge(&all->s.inner_bytes, evr_size_lines(t->kernel->workspace_size(&t->inner)));
+  if (t->copied || !t->direct || !t->kernel->prepares_bands) g->ready = false;
+  g->most_rows = evr_max(g->most_rows, t->rows.count);
+  if (all->count < MOST_MEMBERS) {
+    all->members[all->count] = (member){.t = *t, .packed = g->packed};
+    g->packed = evr_size_sum(g->packed, packed_bytes(t));
+  }
+  all->count++;
   return true;
 }
 
-static scratch measure(const evr_conv2d_backward_problem *p, const evr_kernel *inner) {
-  scratch s = {0};
-  for_each_part(p, inner, measure_part, &s);
-  return s;
+/* Into how many bands to cut an image; 0: into none. */
+static int64_t count_bands(const evr_conv2d_backward_problem *p, const gathering *g) {
+  const evr_conv2d_desc *d = &p->conv.desc;
+  const evr_conv2d_sizes *s = &p->conv.sizes;
+  if (!g->ready || g->all.count < 2 || g->all.count > MOST_MEMBERS) return 0;
+  const int64_t rows = g->most_rows, threads = p->common.parallel.threads;
+  const int64_t bytes = (s->x_count + s->y_count) / (d->batch * rows) * (int64_t)sizeof(float);
+  int64_t bands =
+      evr_min(evr_ceil_div(rows, evr_max(TURNED_BAND_BYTES / evr_max(bytes, 1), 1)), rows);
+  if (threads > 1) {
+    if (threads > d->batch * rows) return 0;
+    /* As many for each thread. */
+    bands = d->batch == 1 ? evr_round_up(bands, threads)
+                          : evr_max(bands, evr_ceil_div(threads, d->batch));
+  }
+  return evr_min(bands, rows);
+}
+
+/* Rows [first, first + rows) of one image. */
+static void take_band(evr_conv2d_problem *inner, int64_t first, int64_t rows) {
+  inner->common.parallel.threads = 1;
+  inner->desc.batch = 1;
+  inner->first_row = first;
+  inner->sizes.conv_height = rows;
+}
+
+/* Scratch and what is prepared for bands of so many rows. */
+static void try_band(const member *m, int64_t rows, scratch *s, evr_prepared *prepared) {
+  const evr_kernel *kernel = m->t.kernel;
+  evr_conv2d_problem inner = m->t.inner;
+  take_band(&inner, 0, rows);
+  if (kernel->workspace_size != NULL)
+    enlarge(&s->inner_bytes, evr_size_lines(kernel->workspace_size(&inner)));
+  if (kernel->prepare != NULL) kernel->prepare(&inner);
+  *prepared = inner.prepared;
+}
+
+/* There is room for MOST_MEMBERS. */
+static ensemble gather(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
+                       member *members) {
+  gathering g = {.all = {.problem = p, .members = members}, .ready = true};
+  for_each_part(p, kernel, gather_part, &g);
+  ensemble *all = &g.all;
+  all->bands = count_bands(p, &g);
+  if (all->bands > 0) all->s.inner_bytes = 0;
+  for (int i = 0; i < evr_min(all->count, MOST_MEMBERS); i++) {
+    member *m = &members[i];
+    if (all->bands == 0) {
+      if (kernel->prepare != NULL) kernel->prepare(&m->t.inner);
+      continue;
+    }
+    const int64_t rows = m->t.rows.count, shorter = rows / all->bands;
+    m->t.inner.sizes.x_count /= p->conv.desc.batch;
+    m->t.inner.sizes.y_count /= p->conv.desc.batch;
+    if (shorter > 0) try_band(m, shorter, &all->s, &m->shorter);
+    try_band(m, evr_ceil_div(rows, all->bands), &all->s, &m->t.inner.prepared);
+  }
+  return *all;
 }
 
 size_t evr_turned_workspace_size(const void *problem, const evr_kernel *inner) {
-  const scratch s = measure(problem, inner);
-  return evr_size_sum(evr_size_sum(s.gradient, s.inner_bytes), s.output);
+  const evr_conv2d_backward_problem *p = problem;
+  member members[MOST_MEMBERS];
+  const ensemble all = gather(p, inner, members);
+  const size_t slots = all.bands > 0 ? (size_t)p->common.parallel.threads : 1;
+  return evr_size_sum(evr_size_sum(all.s.gradient, evr_size_product(all.s.inner_bytes, slots)),
+                      all.s.output);
+}
+
+_Static_assert(sizeof(ensemble) % _Alignof(member) == 0, "members follow");
+
+size_t evr_turned_state_size(const void *problem, const evr_kernel *inner) {
+  member members[MOST_MEMBERS];
+  const int count = gather(problem, inner, members).count;
+  return count <= MOST_MEMBERS ? sizeof(ensemble) + (size_t)count * sizeof(member) : 0;
+}
+
+void evr_turned_make_state(const void *problem, const evr_kernel *inner, void *state) {
+  ensemble *all = state;
+  *all = gather(problem, inner, (member *)(void *)(all + 1));
 }
 
 /* A float is moved in half a nanosecond. Packing is left out, as it is in the forward pass: all
@@ -369,22 +482,21 @@ static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward
 typedef struct execution {
   const evr_conv2d_backward_data_call *call;
   scratch s;
-  const char *packed; /* of the next part */
+  size_t packed; /* where the next part's begin, where they are not known */
 } execution;
 
-static bool run_part(const part *t, void *argument) {
-  execution *e = argument;
+static void run_part(const part *t, const execution *e, size_t packed) {
   const evr_conv2d_problem *p = &t->inner;
   char *gradient = e->call->workspace, *workspace = gradient + e->s.gradient;
   char *output = workspace + e->s.inner_bytes;
+  const char *weights = (const char *)e->call->packed + packed;
   evr_conv2d_call call = {
       .x = e->call->g,
-      .weights = (const float *)(const void *)e->packed, /* of what does not pack */
-      .packed = e->packed,
+      .weights = (const float *)(const void *)weights, /* of what does not pack */
+      .packed = weights,
       .bias = e->call->bias,
       .y = t->direct ? e->call->dx + t->first_pixel : (float *)(void *)output,
       .workspace = workspace};
-  e->packed += packed_bytes(t);
   if (t->copied) {
     copy_job j = {.t = t, .from = e->call->g, .to = (float *)(void *)gradient};
     j.height = p->desc.in_height;
@@ -396,13 +508,71 @@ static bool run_part(const part *t, void *argument) {
     copy_job j = {.t = t, .from = call.y, .to = e->call->dx, .height = t->rows.count};
     run_copy(&j, p->desc.out_channels, t->columns.count, spread_rows);
   }
+}
+
+static bool run_next(const part *t, void *argument) {
+  execution *e = argument;
+  run_part(t, e, e->packed);
+  e->packed += packed_bytes(t);
   return true;
+}
+
+typedef struct band_job {
+  const ensemble *all;
+  const evr_conv2d_backward_data_call *call;
+} band_job;
+
+static void run_band(void *argument, int64_t task, int slot) {
+  const band_job *j = argument;
+  const ensemble *all = j->all;
+  const int64_t image = task / all->bands, band = task % all->bands;
+  for (int i = 0; i < all->count; i++) {
+    const member *m = &all->members[i];
+    const part *t = &m->t;
+    const int64_t height = t->rows.count, first = band * height / all->bands;
+    const int64_t rows = (band + 1) * height / all->bands - first;
+    if (rows == 0) continue;
+    evr_conv2d_problem inner = t->inner;
+    take_band(&inner, first, rows);
+    if (rows < evr_ceil_div(height, all->bands)) inner.prepared = m->shorter;
+    const char *weights = (const char *)j->call->packed + m->packed;
+    const evr_conv2d_call call = {
+        .x = j->call->g + image * inner.sizes.x_count,
+        .weights = (const float *)(const void *)weights,
+        .packed = weights,
+        .bias = j->call->bias,
+        .y = j->call->dx + t->first_pixel + image * inner.spread.image + first * inner.spread.row,
+        .workspace = (char *)j->call->workspace + (size_t)slot * all->s.inner_bytes};
+    t->kernel->forward(&inner, &call);
+  }
+}
+
+static void run_all(const ensemble *all, const evr_conv2d_backward_problem *p,
+                    const evr_conv2d_backward_data_call *call) {
+  if (all->bands > 0) {
+    band_job j = {all, call};
+    evr_parallel_for(&p->common.parallel, p->conv.desc.batch * all->bands, run_band, &j);
+    return;
+  }
+  const execution e = {.call = call, .s = all->s};
+  for (int i = 0; i < all->count; i++) run_part(&all->members[i].t, &e, all->members[i].packed);
 }
 
 void evr_turned_forward(const void *problem, const evr_kernel *inner, const void *arguments) {
   const evr_conv2d_backward_problem *p = problem;
   const evr_conv2d_backward_data_call *call = arguments;
   fill(p, call);
-  execution e = {call, measure(p, inner), call->packed};
-  for_each_part(p, inner, run_part, &e);
+  const ensemble *kept = p->state;
+  if (kept != NULL && kept->problem == problem) {
+    run_all(kept, p, call);
+    return;
+  }
+  member members[MOST_MEMBERS];
+  const ensemble all = gather(p, inner, members);
+  if (all.count <= MOST_MEMBERS) {
+    run_all(&all, p, call);
+    return;
+  }
+  execution e = {.call = call, .s = all.s};
+  for_each_part(p, inner, run_next, &e);
 }

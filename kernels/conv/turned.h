@@ -11,6 +11,8 @@ bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reas
 double evr_turned_cost(const void *problem, const evr_kernel *inner);
 size_t evr_turned_packed_size(const void *problem, const evr_kernel *inner);
 size_t evr_turned_workspace_size(const void *problem, const evr_kernel *inner);
+size_t evr_turned_state_size(const void *problem, const evr_kernel *inner);
+void evr_turned_make_state(const void *problem, const evr_kernel *inner, void *state);
 void evr_turned_pack(const void *problem, const evr_kernel *inner, const float *weights,
                      void *packed);
 void evr_turned_forward(const void *problem, const evr_kernel *inner, const void *call);

@@ -13,6 +13,12 @@
   static size_t workspace_##method(const void *p) {                                               \
     return evr_turned_workspace_size(p, &evr_conv2d_##method);                                    \
   }                                                                                               \
+  static size_t state_##method(const void *p) {                                                   \
+    return evr_turned_state_size(p, &evr_conv2d_##method);                                        \
+  }                                                                                               \
+  static void make_##method(const void *p, void *state) {                                         \
+    evr_turned_make_state(p, &evr_conv2d_##method, state);                                        \
+  }                                                                                               \
   static void pack_##method(const void *p, const float *weights, void *packed) {                  \
     evr_turned_pack(p, &evr_conv2d_##method, weights, packed);                                    \
   }                                                                                               \
@@ -25,7 +31,9 @@
                                                  .packed_size = packed_##method,                  \
                                                  .workspace_size = workspace_##method,            \
                                                  .pack = pack_##method,                           \
-                                                 .forward = forward_##method};
+                                                 .forward = forward_##method,                     \
+                                                 .state_size = state_##method,                    \
+                                                 .make_state = make_##method};
 
 #define TURNED_ISA(isa)     \
   TURNED(depthwise_##isa)   \

@@ -63,6 +63,12 @@ typedef struct evr_kernel {
   /* Works out for a plan, once, what forward would at each call, and leaves it in the problem for
    * it; NULL: nothing. Of convolution only (evr_prepared in conv/problem.h). */
   void (*prepare)(void *problem);
+  /* What is prepared for one band serves all of as many rows. */
+  bool prepares_bands;
+  /* The same of the backward passes of convolution, but that it is left in so many bytes of the
+   * plan (evr_conv2d_backward_problem); NULL or 0: nothing. */
+  size_t (*state_size)(const void *problem);
+  void (*make_state)(const void *problem, void *state);
 } evr_kernel;
 
 typedef struct evr_variant {
