@@ -154,7 +154,7 @@ class Refusals(unittest.TestCase):
 
     def test_variant_of_another_direction(self):
         self.refused('--compare', 'peers', '--direction', 'backward-weights', '--variant',
-                     'im2col-gemm', holds=['--variant', '"im2col-gemm"'])
+                     'few-outputs', holds=['--variant', '"few-outputs"'])
 
 
 class Runs(unittest.TestCase):
