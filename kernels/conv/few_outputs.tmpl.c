@@ -236,7 +236,7 @@ static void copy_columns(const strip *s, const float *row, int64_t first, int64_
   const int64_t wanted = in_width > start ? evr_ceil_div(in_width - start, step) : 0;
   const int64_t beyond = evr_max(evr_min(wanted, count), inside);
   if (inside > 0) copy_pads(s, row, first, step, inside, to);
-  if (step == 1)
+  if (step == 1 && beyond > inside)
     memcpy(to + inside, row + start + inside, (size_t)(beyond - inside) * sizeof *to);
   else
     for (int64_t i = inside; i < beyond; i++) to[i] = row[start + i * step];
@@ -257,7 +257,7 @@ static void copy_row(const strip *s, int64_t r) {
     const float *row = s->x + ih * d->in_width;
     const int64_t plane = d->in_height * d->in_width;
     const int64_t begin = evr_max(s->first * stride - d->pad_left, 0);
-    const int64_t reach = evr_min(begin + columns * stride, d->in_width);
+    const int64_t reach = evr_min(begin + columns * stride, s->b->in_width);
     for (int64_t c = 0; c < s->p->group_in; c++, row += plane) {
       if (c + AHEAD < s->p->group_in)
         for (int64_t i = begin; i < reach; i += 16) __builtin_prefetch(row + AHEAD * plane + i);

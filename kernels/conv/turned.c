@@ -426,7 +426,7 @@ typedef struct fill_job {
   const evr_conv2d_backward_problem *p;
   const evr_conv2d_backward_data_call *call;
   evr_direction rows, columns;
-  bool in_all_rows; /* for there are such columns */
+  bool rows_have_gaps; /* some columns are reached by no window */
 } fill_job;
 
 /* So many pixels side by side, the channels of plane i, or of NHWC all of them. */
@@ -458,7 +458,7 @@ static void fill_row(void *argument, int64_t task, int slot) {
   const int64_t plane = task / d->in_height;
   float *to = j->call->dx + task * d->in_width * pixel;
   /* A row of one plane is filled sooner than every other float of it; the parts come after. */
-  if ((d->layout == EVR_NCHW && j->in_all_rows) || !is_reached(&j->rows, task % d->in_height)) {
+  if ((d->layout == EVR_NCHW && j->rows_have_gaps) || !is_reached(&j->rows, task % d->in_height)) {
     fill_pixels(j, to, d->in_width, plane);
     return;
   }
@@ -472,8 +472,8 @@ static void fill_row(void *argument, int64_t task, int slot) {
 /* What a pixel is that no window reaches: the activation of the bias alone. */
 static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
   fill_job j = {.p = p, .call = call, .rows = rows_of(p), .columns = columns_of(p)};
-  j.in_all_rows = leaves_pixels(&j.columns);
-  if (!j.in_all_rows && !leaves_pixels(&j.rows)) return;
+  j.rows_have_gaps = leaves_pixels(&j.columns);
+  if (!j.rows_have_gaps && !leaves_pixels(&j.rows)) return;
   const evr_conv2d_desc *d = &p->conv.desc;
   const int64_t planes = d->batch * (d->layout == EVR_NHWC ? 1 : d->in_channels);
   evr_parallel_for(&p->common.parallel, planes * d->in_height, fill_row, &j);

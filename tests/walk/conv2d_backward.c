@@ -133,11 +133,16 @@ static void compare_lengths(walk *w, const conv2d_case *c, const double *exact,
     magnitudes += magnitude[i] * magnitude[i];
   }
   const evr_conv2d_desc *d = &c->desc;
-  const double terms =
-      (double)(d->kernel_height * d->kernel_width * (d->out_channels / d->groups) + 1);
+  double terms = (double)(d->kernel_height * d->kernel_width * (d->out_channels / d->groups) + 1);
+  double products = (double)d->out_channels;
+  if (w->variant->operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS) {
+    evr_conv2d_sizes sizes;
+    if (evr_conv2d_get_sizes(d, &sizes) != EVR_OK) walk_fail(w, "%s", evr_last_error());
+    terms = products = (double)(d->batch * sizes.conv_height * sizes.conv_width);
+  }
   /* Where a few terms cancel, what is expected of random signs; see conv2d_fast.c for both. */
   const double of = fmax(sqrt(size), sqrt(magnitudes / terms));
-  const double underflow = sqrt((double)count) * 74.0 * (double)d->out_channels * 0x1p-149;
+  const double underflow = sqrt((double)count) * 74.0 * products * 0x1p-149;
   if (sqrt(error) <= 2e-5 * of + underflow) return;
   char text[1024];
   conv2d_describe(c, text, sizeof text);
@@ -338,45 +343,45 @@ static const threaded_shape threaded_shapes[] = {
     {1, 1, 3, 2, 4099, 67, 3, 1, EVR_NHWC, EVR_HWIO},
 };
 
-static void check_threads(walk *w) {
+static void visit_threaded(walk *w, int64_t index) {
   static const int counts[] = {1, 2, 3, 7};
-  for (size_t t = 0; t < sizeof threaded_shapes / sizeof threaded_shapes[0]; t++) {
-    const threaded_shape *s = &threaded_shapes[t];
-    if (test_scale() > 1 && !walk_take(w, (int64_t)t)) continue;
-    conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
-    evr_conv2d_desc *d = &c.desc;
-    d->batch = s->batch;
-    d->groups = s->groups;
-    d->in_channels = s->in_channels;
-    d->in_height = s->height;
-    d->in_width = s->width;
-    d->out_channels = s->out_channels;
-    d->kernel_height = d->kernel_width = s->kernel;
-    d->stride_height = d->stride_width = s->stride;
-    d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = s->kernel / 2;
-    d->layout = s->layout;
-    d->filter_layout = s->filter_layout;
-    adapt(w, &c);
-    w->cases++;
-    conv2d_gradient_inputs in;
-    if (!conv2d_gradient_inputs_make(w, &c, &in)) return;
-    gradients expected = {NULL, NULL}, got;
-    const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
-    for (int i = 0; i < 12 && !walk_failed(w); i++) {
-      const conv2d_gradient_way way = {PLACE_END,     true,         true, true,
-                                       counts[i / 3], pools[i % 3], false};
-      if (i == 0) {
-        if (!conv2d_gradient_run(w, &c, &in, &way, &shared_buffers, &got)) break;
-        expected = settled(w, &c, &in);
-        w->served++;
-      }
-      if (walk_failed(w) || !conv2d_gradient_run(w, &c, &in, &way, &shared_buffers, &got) ||
-          !same_gradients(w, &c, &in, &way, &expected, &got))
-        break;
+  const threaded_shape *s = &threaded_shapes[index];
+  conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
+  evr_conv2d_desc *d = &c.desc;
+  d->batch = s->batch;
+  d->groups = s->groups;
+  d->in_channels = s->in_channels;
+  d->in_height = s->height;
+  d->in_width = s->width;
+  d->out_channels = s->out_channels;
+  d->kernel_height = d->kernel_width = s->kernel;
+  d->stride_height = d->stride_width = s->stride;
+  d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = s->kernel / 2;
+  d->layout = s->layout;
+  d->filter_layout = s->filter_layout;
+  adapt(w, &c);
+  w->cases++;
+  conv2d_gradient_inputs in;
+  if (!conv2d_gradient_inputs_make(w, &c, &in)) return;
+  gradients expected = {NULL, NULL}, got;
+  const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
+  for (int i = 0; i < 12 && !walk_failed(w); i++) {
+    const conv2d_gradient_way way = {PLACE_END,     true,         true, true,
+                                     counts[i / 3], pools[i % 3], false};
+    if (i == 0) {
+      if (!conv2d_gradient_run(w, &c, &in, &way, &shared_buffers, &got)) break;
+      expected = settled(w, &c, &in);
+      w->served++;
     }
-    free_gradients(&expected);
-    conv2d_gradient_inputs_free(&in);
+    if (walk_failed(w) || !conv2d_gradient_run(w, &c, &in, &way, &shared_buffers, &got) ||
+        !same_gradients(w, &c, &in, &way, &expected, &got))
+      break;
   }
+  free_gradients(&expected);
+  conv2d_gradient_inputs_free(&in);
+}
+static void check_threads(walk *w) {
+  walk_list(w, sizeof threaded_shapes / sizeof threaded_shapes[0], visit_threaded);
 }
 
 #define CHECKS(operation)                                                                     \

@@ -188,33 +188,33 @@ static conv2d_case threaded_case(const threaded_shape *s) {
   return c;
 }
 
-static void check_threads(walk *w) {
+static void visit_threaded(walk *w, int64_t index) {
   static const int counts[] = {1, 2, 3, 7};
-  for (size_t t = 0; t < sizeof threaded_shapes / sizeof threaded_shapes[0]; t++) {
-    const conv2d_case threaded = threaded_case(&threaded_shapes[t]), *c = &threaded;
-    if (test_scale() > 1 && !walk_take(w, (int64_t)t)) continue;
-    w->cases++;
-    conv2d_inputs in;
-    if (!conv2d_inputs_make(w, c, &in)) return;
-    float *expected = NULL;
-    for (int i = 0; i < 4 && !walk_failed(w); i++) {
-      const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
-      for (int p = 0; p < 3 && !walk_failed(w); p++) {
-        const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
-        const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
-        if (y == NULL) goto refused;
-        if (expected == NULL) {
-          expected = conv2d_settled(w, c, &in);
-          if (expected == NULL) break;
-          w->served++;
-        }
-        conv2d_run_and_compare(w, c, &in, &way, expected);
+  const conv2d_case threaded = threaded_case(&threaded_shapes[index]), *c = &threaded;
+  w->cases++;
+  conv2d_inputs in;
+  if (!conv2d_inputs_make(w, c, &in)) return;
+  float *expected = NULL;
+  for (int i = 0; i < 4 && !walk_failed(w); i++) {
+    const evr_thread_pool pools[] = {{NULL, NULL}, pool_of_threads(), pool_in_reverse()};
+    for (int p = 0; p < 3 && !walk_failed(w); p++) {
+      const conv2d_way way = {PLACE_END, p == 1, true, counts[i], pools[p]};
+      const float *y = conv2d_run(w, c, &in, &way, &conv2d_shared_buffers);
+      if (y == NULL) goto refused;
+      if (expected == NULL) {
+        expected = conv2d_settled(w, c, &in);
+        if (expected == NULL) break;
+        w->served++;
       }
+      conv2d_run_and_compare(w, c, &in, &way, expected);
     }
-  refused:
-    free(expected);
-    conv2d_inputs_free(&in);
   }
+refused:
+  free(expected);
+  conv2d_inputs_free(&in);
+}
+static void check_threads(walk *w) {
+  walk_list(w, sizeof threaded_shapes / sizeof threaded_shapes[0], visit_threaded);
 }
 
 /* Two threads execute one plan at the same time, each with a workspace of its own. */

@@ -292,7 +292,7 @@ static void crowded_channels(grid *g) {
 /* One to four channels on one side and many on the other, in rows of more pixels than a vector has:
  * lanes may run over the pixels. Both ways around, since one's gradient is the other. */
 static void few_channels(grid *g) {
-  static const int64_t many[] = {8, 16, 19, 33}, widths[] = {15, 17, 32, 53, 71, 101};
+  static const int64_t many[] = {8, 16, 19, 33}, widths[] = {15, 17, 32, 53, 129, 301};
   static const int64_t kernels[][2] = {{1, 1}, {3, 3}, {2, 5}, {7, 7}, {1, 4}};
   for (int i = 0; i < 4 * COUNT(widths) * COUNT(kernels); i++) {
     const int64_t *kernel = kernels[i / (4 * COUNT(widths))];
@@ -311,6 +311,7 @@ static void few_channels(grid *g) {
     set_pads(&c.desc, i % 3, kernel[0] / 2, kernel[1] / 2, i / 3 % 3);
     c.desc.activation.kind = i % 4 == 1 ? EVR_RELU : i % 4 == 2 ? EVR_SILU : EVR_IDENTITY;
     c.desc.filter_layout = i % 2 ? EVR_OIHW : EVR_HWIO;
+    c.desc.layout = i / 5 % 2 ? EVR_NCHW : EVR_NHWC;
     visit_case(g, c);
   }
 }

@@ -245,23 +245,21 @@ static void check_random(walk *w) {
 }
 
 /* Work for several threads: a long vector by a matrix, and many rows. */
-static void check_threads(walk *w) {
+static void visit_threaded(walk *w, int64_t i) {
   static const int64_t sizes[][3] = {{1, 1031, 4001}, {70, 257, 301}};
-  for (int i = 0; i < 4; i++) {
-    if (test_scale() > 1 && !walk_take(w, i)) continue;
-    dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = true, .values = VALUES_REALS};
-    c.desc.batch = sizes[i / 2][0];
-    c.desc.in_features = sizes[i / 2][1];
-    c.desc.out_features = sizes[i / 2][2];
-    c.desc.weights_layout = i % 2 ? EVR_OI : EVR_IO;
-    const dense_way ways[] = {
-        {PLACE_END, false, true, 1, {NULL, NULL}},     {PLACE_END, true, true, 2, {NULL, NULL}},
-        {PLACE_END, true, true, 3, pool_of_threads()}, {PLACE_END, false, true, 7, {NULL, NULL}},
-        {PLACE_END, true, true, 7, pool_in_reverse()},
-    };
-    compare(w, &c, ways, COUNT(ways));
-  }
+  dense_case c = {.desc = EVR_DENSE_DESC_INIT, .bias = true, .values = VALUES_REALS};
+  c.desc.batch = sizes[i / 2][0];
+  c.desc.in_features = sizes[i / 2][1];
+  c.desc.out_features = sizes[i / 2][2];
+  c.desc.weights_layout = i % 2 ? EVR_OI : EVR_IO;
+  const dense_way ways[] = {
+      {PLACE_END, false, true, 1, {NULL, NULL}},     {PLACE_END, true, true, 2, {NULL, NULL}},
+      {PLACE_END, true, true, 3, pool_of_threads()}, {PLACE_END, false, true, 7, {NULL, NULL}},
+      {PLACE_END, true, true, 7, pool_in_reverse()},
+  };
+  compare(w, &c, ways, COUNT(ways));
 }
+static void check_threads(walk *w) { walk_list(w, 4, visit_threaded); }
 
 const walk_check dense_checks[] = {
     {"grid", EVR_OP_DENSE, check_grid, true},      {"oracle", EVR_OP_DENSE, check_oracle, true},

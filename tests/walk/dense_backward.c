@@ -117,12 +117,11 @@ static void check_random(walk *w) {
   }
 }
 
-static void check_large(walk *w) { /* three blocks, the last of one row; threads */
-  for (int l = 0; l < 2; l++) {
-    const evr_dense_desc d = {1025, 67, 131, l ? EVR_OI : EVR_IO, {EVR_RELU, 0.0f}};
-    if (walk_take(w, l)) against_reference(w, &d, VALUES_REALS);
-  }
+static void visit_large(walk *w, int64_t index) { /* three blocks, the last of one row; threads */
+  const evr_dense_desc d = {1025, 67, 131, index ? EVR_OI : EVR_IO, {EVR_RELU, 0.0f}};
+  against_reference(w, &d, VALUES_REALS);
 }
+static void check_large(walk *w) { walk_list(w, 2, visit_large); }
 
 static int64_t inner(const float *a, const float *b, int64_t count) {
   int64_t sum = 0;
@@ -132,16 +131,14 @@ static int64_t inner(const float *a, const float *b, int64_t count) {
 
 /* Gradients so large that they go past the caches; of one example, and with rows of whole vectors
  * or not. */
-static void check_past_caches(walk *w) {
-  const int64_t batches[] = {1, 3}, outputs[] = {4096, 4100};
-  for (int i = 0; i < 4; i++) {
-    evr_dense_desc d = EVR_DENSE_DESC_INIT;
-    d.batch = batches[i % 2];
-    d.in_features = 1027;
-    d.out_features = outputs[i / 2];
-    if (walk_take(w, i)) against_reference(w, &d, VALUES_REALS);
-  }
+static void visit_past_caches(walk *w, int64_t index) {
+  static const evr_dense_desc large[] = {
+      {1, 1027, 4096, EVR_IO, {EVR_IDENTITY, 0.0f}}, {3, 1027, 4096, EVR_IO, {EVR_IDENTITY, 0.0f}},
+      {1, 4096, 1027, EVR_OI, {EVR_IDENTITY, 0.0f}}, {3, 4096, 1027, EVR_OI, {EVR_IDENTITY, 0.0f}},
+      {1, 1027, 4100, EVR_IO, {EVR_IDENTITY, 0.0f}}, {3, 1027, 4100, EVR_IO, {EVR_IDENTITY, 0.0f}}};
+  against_reference(w, &large[index], VALUES_REALS);
 }
+static void check_past_caches(walk *w) { walk_list(w, 6, visit_past_caches); }
 
 static void check_adjoint(walk *w) {
   const int64_t rounds = test_rounds(200);

@@ -192,22 +192,22 @@ static void check_foreign_indices(walk *w) {
   }
 }
 
+static void visit_threaded(walk *w, int64_t index) {
+  const int64_t kind = EVR_POOL_MAX + index / 2;
+  const evr_pool2d_desc d = pool2d_large((evr_pool_kind)kind, index % 2 ? EVR_NCHW : EVR_NHWC);
+  against_reference(w, &d, kind == EVR_POOL_MIN, VALUES_REALS);
+}
 static void check_threads(walk *w) {
-  for (int kind = EVR_POOL_MAX; kind <= EVR_POOL_MIN; kind++)
-    for (int l = 0; l < 2; l++) {
-      const evr_pool2d_desc d = pool2d_large((evr_pool_kind)kind, l ? EVR_NCHW : EVR_NHWC);
-      if (walk_take(w, kind * 2 + l)) against_reference(w, &d, kind == EVR_POOL_MIN, VALUES_REALS);
-    }
+  walk_list(w, 2 * (EVR_POOL_MIN - EVR_POOL_MAX + 1), visit_threaded);
 }
 
 /* Results so large that they go past the caches. */
-static void check_large(walk *w) {
-  for (int kind = EVR_POOL_MAX; kind <= EVR_POOL_AVERAGE; kind++) {
-    evr_pool2d_desc d = pool2d_large((evr_pool_kind)kind, EVR_NHWC);
-    d.channels = 128;
-    if (walk_take(w, kind)) against_reference(w, &d, true, VALUES_REALS);
-  }
+static void visit_large(walk *w, int64_t index) {
+  evr_pool2d_desc d = pool2d_large((evr_pool_kind)(EVR_POOL_MAX + index), EVR_NHWC);
+  d.channels = 128;
+  against_reference(w, &d, true, VALUES_REALS);
 }
+static void check_large(walk *w) { walk_list(w, EVR_POOL_AVERAGE - EVR_POOL_MAX + 1, visit_large); }
 
 const walk_check pool2d_backward_checks[] = {
     {"grid", EVR_OP_POOL2D_BACKWARD, check_grid, true},

@@ -62,6 +62,17 @@ bool walk_take(walk *w, int64_t index) {
   return !walk_failed(w) && random_between(&random, 1, test_scale()) == 1;
 }
 
+void walk_list(walk *w, int64_t count, void (*visit)(walk *w, int64_t index)) {
+  test_random random = {test_seed()};
+  for (const char *at = w->variant->name; *at != '\0'; at++)
+    random.state = random.state * 31 + (uint64_t)*at;
+  const int64_t first = random_between(&random, 0, count - 1);
+  for (int64_t i = 0; i < count && !walk_failed(w); i++) {
+    visit(w, (first + i) % count);
+    if (test_scale() > 1 && w->served > 0) break;
+  }
+}
+
 evr_math walk_mode(const walk *w) {
   const unsigned served = w->variant->math;
   if ((served & EVR_SERVES(EVR_MATH_EXACT)) != 0) return EVR_MATH_EXACT;

@@ -39,6 +39,10 @@ void walk_fail(walk *walk, const char *format, ...) __attribute__((format(printf
 /* Whether to run the next case of a grid: all, or one in test_scale(). */
 bool walk_take(walk *walk, int64_t index);
 
+/* A short list of large cases: all, or, where the walk is shortened, from a drawn one on until the
+ * variant has served one. */
+void walk_list(walk *walk, int64_t count, void (*visit)(struct walk *walk, int64_t index));
+
 /* The strictest mode that the variant serves. */
 evr_math walk_mode(const walk *walk);
 
