@@ -1,7 +1,6 @@
 /* The convolutions that serve EVR_MATH_STANDARD and not EVR_MATH_EXACT: their error against the
  * bound, on random and on adversarial values (what docs/numbers.md says of it), and single values
  * that such arithmetic could lose. */
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/cpu.h"
-#include "support/random.h"
 #include "support/suite.h"
 #include "walk/walk.h"
 

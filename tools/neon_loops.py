@@ -29,7 +29,7 @@ SOURCES = [
     ("gemm_gemm.tmpl.c", "direct, NCHW; im2col; Winograd's products; dense", 2),
     ("conv_depthwise_nhwc.tmpl.c", "depthwise, NHWC, and NCHW with small planes", 2),
     ("conv_depthwise_nchw.tmpl.c", "depthwise, NCHW", 2),
-    ("conv_few_outputs.tmpl.c", "few outputs, NHWC", 2),
+    ("conv_few_outputs.tmpl.c", "few outputs", 2),
     ("conv_winograd.tmpl.c", "Winograd's transforms", 2),
     ("dense_direct.tmpl.c", "dense, one image", 1),
     ("pool_pool.tmpl.c", "pooling", 2),

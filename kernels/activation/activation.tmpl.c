@@ -64,10 +64,6 @@ void EVR_NAME(evr_exp_apply)(const float *x, float *y, int64_t n) {
 /* A task is a block of this many elements: its pages are its own, and it is worth handing out. */
 #define BLOCK 16384
 
-/* Results of this many bytes are not in the caches any more when they are read next, and so need
- * not go through them. */
-#define PAST_CACHES ((int64_t)16 << 20)
-
 /* To a y that begins anywhere. */
 static void apply_past(const evr_activation *activation, const float *x, float *y, int64_t n) {
   const int64_t vector = EVR_LANES * (int64_t)sizeof(float);
@@ -91,7 +87,7 @@ static void run_block(void *argument, int64_t task, int slot) {
   const int64_t count = evr_min(BLOCK, w->problem->count - start);
   const float *const x = w->call->x + start;
   float *const y = w->call->y + start;
-  if (EVR_STREAMS && x != y && w->problem->count * (int64_t)sizeof(float) >= PAST_CACHES)
+  if (EVR_STREAMS && x != y && w->problem->count * (int64_t)sizeof(float) >= EVR_PAST_CACHES)
     apply_past(&w->problem->activation, x, y, count);
   else
     EVR_NAME(evr_activation_apply)(&w->problem->activation, x, y, count);

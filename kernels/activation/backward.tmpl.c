@@ -72,9 +72,8 @@ void EVR_NAME(evr_activation_backward_apply)(const evr_activation *activation, c
   apply_any(false, activation, dy, saved, dx, n);
 }
 
-/* A task, and results that need not go through the caches: as in activation.tmpl.c. */
+/* A task: as in activation.tmpl.c. */
 #define BLOCK 16384
-#define PAST_CACHES ((int64_t)16 << 20)
 
 static evr_saved saved_from(evr_saved saved, int64_t start) {
   if (saved.values != NULL) saved.values += start;
@@ -106,7 +105,7 @@ static void run_block(void *argument, int64_t task, int slot) {
   const float *const dy = w->call->dy + start;
   const evr_saved saved = saved_from(w->call->saved, start);
   float *const dx = w->call->dx + start;
-  const bool large = w->problem->count * (int64_t)sizeof(float) >= PAST_CACHES;
+  const bool large = w->problem->count * (int64_t)sizeof(float) >= EVR_PAST_CACHES;
   if (EVR_STREAMS && dx != dy && dx != saved.values && large)
     apply_past(&w->problem->activation, dy, saved, dx, count);
   else

@@ -77,8 +77,8 @@ static void cut_tasks(blocking *b, const evr_conv2d_problem *p, int64_t threads)
     const double keeping = 1.0 + KEEPING_PIXELS / (double)b->pixels;
     const double share = longest * (double)b->block_rows / ((double)p->desc.batch * (double)rows);
     b->by_blocks = share * ((double)tiles * keeping + packing) < time &&
-                   bytes_of_blocks(b, p) <=
-                       evr_size_floats(p->sizes.x_count) + evr_size_floats(p->sizes.y_count);
+                   bytes_of_blocks(b, p) <= evr_size_sum(evr_size_floats(p->sizes.x_count),
+                                                         evr_size_floats(p->sizes.y_count));
     if (b->by_blocks) parts = evr_min(evr_ceil_div(threads, panels), tiles);
   }
   b->part_tiles = evr_ceil_div(tiles, parts);
@@ -324,6 +324,7 @@ static void forward(const void *problem, const void *arguments) {
   const evr_conv2d_backward_problem *p = problem;
   const evr_conv2d_backward_weights_call *call = arguments;
   job j = {.p = &p->conv, .call = call, .b = make_blocking(p)};
+  if (call->dweights == NULL) j.b.parts = 1; /* the one that has the bias */
   j.packs = !j.b.in_place || (uintptr_t)call->g % EVR_ALIGNMENT != 0;
   char *workspace = call->workspace;
   if (call->dweights != NULL)

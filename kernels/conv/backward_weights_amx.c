@@ -369,19 +369,13 @@ static void multiply_exactly(const part *t, int64_t tap) {
     tile.sums = t->exact + i * WIDE;
     evr_gradient_run(&tile, 8, 2);
   }
-  for (int64_t i = 0; i < b->lanes; i += EVR_LANES)
-    for (int64_t o = 0; o < WIDE; o += EVR_LANES) {
-      vf square[EVR_LANES];
-      for (int k = 0; k < EVR_LANES; k++) square[k] = vf_load(t->exact + (i + k) * WIDE + o);
-      vf_transpose(square);
-      for (int k = 0; k < EVR_LANES; k++) vf_store(t->sums + (o + k) * WIDE + i, square[k]);
-    }
+  evr_channels_last(t->exact, WIDE, t->sums, WIDE, WIDE, b->lanes);
 }
 
-static void keep_sums(const part *t, float *kept, int64_t outputs) {
-  const int64_t lanes = t->j->b.lanes;
+/* Whole tiles: of a last strip of few inputs, the product has no second one. */
+static void keep_sums(const part *t, float *kept, int64_t outputs, int64_t inputs) {
   for (int64_t o = 0; o < outputs; o++)
-    for (int64_t i = 0; i < lanes; i += EVR_LANES)
+    for (int64_t i = 0; i < inputs; i += EVR_LANES)
       evr_gradient_add(kept + o * WIDE + i, vf_load(t->sums + o * WIDE + i), t->first, EVR_LANES);
 }
 
@@ -403,7 +397,7 @@ EVR_INLINE void add_strip(const int pieces, const part *t, int64_t strip, int64_
         multiply(pieces, t, panel, tap, chunks, outputs, inputs);
       else
         multiply_exactly(t, tap);
-      keep_sums(t, kept_at(t, strip * t->j->b.taps + tap, panel), outputs);
+      keep_sums(t, kept_at(t, strip * t->j->b.taps + tap, panel), outputs, inputs);
     }
   }
 }
@@ -430,21 +424,6 @@ EVR_INLINE void add_block(const int pieces, const part *t) {
   }
 }
 
-/* HWIO: output channels side by side. */
-static void write_rows(const float *kept, float *to, int64_t to_step, int64_t outputs,
-                       int64_t inputs) {
-  for (int64_t i = 0; i < inputs; i += EVR_LANES)
-    for (int64_t o = 0; o < outputs; o += EVR_LANES) {
-      vf square[EVR_LANES];
-      for (int k = 0; k < EVR_LANES; k++)
-        square[k] = o + k < outputs ? vf_load(kept + (o + k) * WIDE + i) : vf_zero();
-      vf_transpose(square);
-      for (int k = 0; k < EVR_LANES; k++)
-        if (i + k < inputs)
-          vf_store_n(to + (i + k) * to_step + o, square[k], evr_min(EVR_LANES, outputs - o));
-    }
-}
-
 static void write_sums(const part *t) {
   const evr_conv2d_problem *p = &t->j->p;
   const int64_t taps = t->j->b.taps;
@@ -457,7 +436,7 @@ static void write_sums(const part *t) {
       strip_channels(t, unit / taps, &inputs);
       if (p->desc.filter_layout == EVR_HWIO) {
         float *to = t->j->call->dweights + (tap * p->group_in + ic) * p->desc.out_channels + oc;
-        write_rows(kept, to, p->desc.out_channels, outputs, inputs);
+        evr_channels_last(kept, WIDE, to, p->desc.out_channels, inputs, outputs);
         continue;
       }
       float *to = t->j->call->dweights + (oc * p->group_in + ic) * taps + tap;
@@ -496,6 +475,17 @@ EVR_INLINE void run_task(const int pieces, const job *j, int64_t task, int slot)
   if (j->call->dweights != NULL) write_sums(&t);
 }
 
+/* How often tasks of a stretch take a strip: each takes those of which it has taps. */
+static int64_t count_takings(const blocking *b) {
+  int64_t takings = 0;
+  for (int64_t share = 0; share < b->shares; share++) {
+    const int64_t first = share * b->share;
+    const int64_t last = evr_min(first + b->share, b->strips * b->taps) - 1;
+    takings += last / b->taps - first / b->taps + 1;
+  }
+  return takings;
+}
+
 /* Nanoseconds. Not fitted to anything, like that of amx.c: the rate of tile products is what a core
  * was measured to reach with both sides in its second level cache, 75 % of 3270 GFLOP/s; the rest
  * is derived from instruction counts. */
@@ -518,7 +508,7 @@ EVR_INLINE double cost(const int pieces, const void *problem) {
   const double places = (double)(b.block_rows + b.vertical.reach) * (double)b.width + EVR_AMX_DEPTH;
   const double taken = nchw ? 0.15 : 0.05;
   const double image = (double)b.in_rows * (double)b.in_width;
-  const double lanes = (double)b.strips * (double)b.lanes * (double)b.stretches;
+  const double lanes = (double)count_takings(&b) * (double)b.lanes * (double)b.stretches;
   const double cutting_x =
       lanes * (taken * image + (0.1 + 0.1 * (double)b.parities) * phases * places);
   const double cutting_g = (taken + 0.25) * numbers * (double)(b.panels * b.shares * WIDE);
@@ -539,6 +529,7 @@ EVR_INLINE double cost(const int pieces, const void *problem) {
     const evr_conv2d_backward_problem *q = problem;                                   \
     job j = {.p = evr_without_idle_strides(&q->conv), .call = call};                  \
     j.b = make_blocking(pieces, &j.p, q->common.parallel.threads);                    \
+    if (j.call->dweights == NULL) j.b.shares = 1; /* the one that has the bias */     \
     evr_parallel_for(&q->common.parallel, j.p.desc.groups *j.b.stretches *j.b.shares, \
                      task_##pieces, &j);                                              \
   }                                                                                   \

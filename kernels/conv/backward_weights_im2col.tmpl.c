@@ -188,9 +188,12 @@ static void add_sums(const part *t, int64_t row, int64_t rows, int64_t channel, 
   if (p->desc.filter_layout == EVR_HWIO) {
     float *to = t->j->call->dweights + row * p->desc.out_channels + channel;
     for (int64_t r = 0; r < rows; r++, to += p->desc.out_channels)
-      for (int64_t c = 0; c < columns; c += EVR_LANES)
-        evr_gradient_add(to + c, vf_load(t->sums + r * EVR_GEMM_COLUMNS + c), t->first,
-                         evr_min(EVR_LANES, columns - c));
+      for (int64_t c = 0; c < columns; c += EVR_LANES) {
+        const int64_t lanes = evr_min(EVR_LANES, columns - c);
+        const float *from = t->sums + r * EVR_GEMM_COLUMNS + c;
+        const vf block = lanes == EVR_LANES ? vf_load(from) : vf_load_n(from, lanes);
+        evr_gradient_add(to + c, block, t->first, lanes);
+      }
     return;
   }
   for (int64_t r = 0; r < rows; r += EVR_LANES)
@@ -323,6 +326,7 @@ static void forward(const void *problem, const void *call) {
   const evr_conv2d_backward_problem *b = problem;
   job j = {.p = evr_without_idle_strides(&b->conv), .call = call};
   j.b = make_blocking(&j.p, b->common.parallel.threads);
+  if (j.call->dweights == NULL) j.b.shares = 1; /* the one that has the bias */
   evr_parallel_for(&b->common.parallel, j.p.desc.groups * j.b.stretches * j.b.shares, run_task, &j);
 }
 

@@ -16,10 +16,6 @@
 /* Floats of g (or x) that stay in the second cache while all rows of the result go by. */
 #define NEAR_FLOATS 65536
 
-/* Results of this many bytes are not in the caches any more when they are read next, and so need
- * not go through them. */
-#define PAST_CACHES ((int64_t)16 << 20)
-
 /* The product of two matrices over the rows that they share: down[n, a] along[n, b]. */
 typedef struct product {
   const float *down, *along;
@@ -157,10 +153,10 @@ static void backward(const void *problem, const void *arguments) {
     w.product =
         (product){call->g, call->x, d->out_features, d->in_features, call->dweights, false, false};
   const int64_t bytes = p->weights_count * (int64_t)sizeof(float);
-  w.product.past = EVR_STREAMS && d->batch <= EVR_DENSE_BLOCK && bytes >= PAST_CACHES &&
+  w.product.past = EVR_STREAMS && d->batch <= EVR_DENSE_BLOCK && bytes >= EVR_PAST_CACHES &&
                    w.product.columns % EVR_LANES == 0 &&
                    (uintptr_t)call->dweights % (EVR_LANES * sizeof(float)) == 0;
-  w.product.by_row = d->batch <= FEW && (w.product.past || (WIDE && bytes >= PAST_CACHES / 2));
+  w.product.by_row = d->batch <= FEW && (w.product.past || (WIDE && bytes >= EVR_PAST_CACHES / 2));
   const int64_t vectors = VECTORS * EVR_LANES;
   w.stretch =
       evr_max(vectors, NEAR_FLOATS / evr_min(d->batch, EVR_DENSE_BLOCK) / vectors * vectors);

@@ -16,10 +16,6 @@
 /* Floats of dx in a task: with what its windows have they stay in the second cache. */
 #define TASK_FLOATS 32768
 
-/* Results of this many bytes are not in the caches any more when they are read next, and so need
- * not go through them. */
-#define PAST_CACHES ((int64_t)16 << 20)
-
 /* The windows that are common, and their cells. */
 static const evr_cell cells[] = {{2, 2, 2}, {3, 2, 2}, {3, 1, 2}};
 enum { CELLS_2_2, CELLS_3_2, CELLS_3_1, CELLS };
@@ -302,8 +298,8 @@ static void gather_cells(const job *j, int64_t ih, const evr_cell_range *columns
 /* Whether dx is so large that it may go past the caches, and each vector of it aligned. */
 static bool goes_past(const job *j) {
   const int64_t bytes = j->shape->problem->sizes.x_count * (int64_t)sizeof(float);
-  return EVR_STREAMS && j->shape->nhwc && bytes >= PAST_CACHES && j->dx_pixel % EVR_LANES == 0 &&
-         (uintptr_t)j->dx % (EVR_LANES * sizeof(float)) == 0;
+  return EVR_STREAMS && j->shape->nhwc && bytes >= EVR_PAST_CACHES &&
+         j->dx_pixel % EVR_LANES == 0 && (uintptr_t)j->dx % (EVR_LANES * sizeof(float)) == 0;
 }
 
 static void gather(job *j) {

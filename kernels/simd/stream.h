@@ -12,6 +12,10 @@
 #define EVR_STREAMS 0
 #endif
 
+/* Results of this many bytes are not in the caches any more when they are read next, and so need
+ * not go through them. */
+#define EVR_PAST_CACHES ((int64_t)16 << 20)
+
 EVR_INLINE void vf_stream(float *p, vf a) {
 #if defined(EVR_SIMD_AVX512)
   _mm512_stream_ps(p, a);

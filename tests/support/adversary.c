@@ -25,7 +25,7 @@ static float mixed(test_random *r, int64_t index) {
   return ldexpf(uniform(r, 0), (int)random_between(r, -8, 8));
 }
 /* Terms come in pairs of nearly opposite ones: x is the same but for its last bits, w the other
- * way round (index counts channels of a pixel, or outputs of a weight). */
+ * way round. */
 static float cancelling(test_random *r, int64_t index) {
   const float size = with_bits(0x3fc00000 | (mantissa(r) & 0xffff));
   return index % 2 == 0 ? size : -size;
