@@ -9,9 +9,10 @@
 #define WIDE (EVR_REGISTERS > 16)
 #define VECTORS (WIDE ? 4 : 2)
 
-/* Rows of a batch so short that storing a large result takes all the time: then a row of it is
- * written from end to end, and not several side by side. */
-#define FEW 2
+/* Of one example, storing a result of this many bytes takes all the time where it goes through the
+ * caches: then a row of it is written from end to end, and not several side by side. Not with 16
+ * registers, whose shorter tiles take longer than the stores. */
+#define BY_ROW ((int64_t)14 << 20)
 
 /* Floats of g (or x) that stay in the second cache while all rows of the result go by. */
 #define NEAR_FLOATS 65536
@@ -156,7 +157,7 @@ static void backward(const void *problem, const void *arguments) {
   w.product.past = EVR_STREAMS && d->batch <= EVR_DENSE_BLOCK && bytes >= EVR_PAST_CACHES &&
                    w.product.columns % EVR_LANES == 0 &&
                    (uintptr_t)call->dweights % (EVR_LANES * sizeof(float)) == 0;
-  w.product.by_row = d->batch <= FEW && (w.product.past || (WIDE && bytes >= EVR_PAST_CACHES / 2));
+  w.product.by_row = WIDE && d->batch == 1 && !w.product.past && bytes >= BY_ROW;
   const int64_t vectors = VECTORS * EVR_LANES;
   w.stretch =
       evr_max(vectors, NEAR_FLOATS / evr_min(d->batch, EVR_DENSE_BLOCK) / vectors * vectors);
