@@ -5,6 +5,7 @@
 
 #include "core/registry.h"
 #include "evrisim/evrisim.h"
+#include "support/random.h"
 #include "support/suite.h"
 #include "walk/walk.h"
 
@@ -239,6 +240,57 @@ START_TEST(threads_do_not_change_whose_bits_a_plan_has) {
 }
 END_TEST
 
+/* Some of these have so little scratch for each of several threads that a variant must do with less
+ * of either. */
+static evr_conv2d_desc small_convolution(test_random *r) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = random_between(r, 1, 160);
+  d.out_channels = random_between(r, 1, 5);
+  if (random_chance(r, 20)) d.groups = d.in_channels = d.out_channels = 9;
+  d.in_height = random_between(r, 7, 30);
+  d.in_width = random_between(r, 7, 30);
+  d.kernel_height = d.kernel_width = random_between(r, 1, 3);
+  d.stride_height = d.stride_width = random_between(r, 1, 2);
+  d.layout = random_chance(r, 50) ? EVR_NHWC : EVR_NCHW;
+  return d;
+}
+
+START_TEST(what_is_listed_as_accepted_can_be_planned) {
+  static const int threads[] = {1, 2, 3, 7, 64};
+  test_random random = {test_seed()};
+  for (int64_t i = 0; i < test_rounds(300); i++) {
+    const evr_conv2d_desc d = small_convolution(&random);
+    evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
+    o.num_threads = threads[i % 5];
+    evr_variant_report list[MOST];
+    size_t count;
+    ck_assert_int_eq(evr_conv2d_list_variants(&d, &o, list, MOST, &count), EVR_OK);
+    for (size_t v = 0; v < count; v++) {
+      evr_conv2d_plan *plan;
+      o.variant = list[v].name;
+      const bool planned = evr_conv2d_plan_create(&d, &o, &plan) == EVR_OK;
+      ck_assert_msg(planned == list[v].accepted, "round %d: %s on %d threads is %s, but %s", (int)i,
+                    list[v].name, o.num_threads, list[v].accepted ? "accepted" : list[v].reason,
+                    planned ? "a plan was made" : evr_last_error());
+      evr_conv2d_plan_destroy(plan);
+    }
+  }
+}
+END_TEST
+
+/* Of its single tap no next one is ever asked for. */
+START_TEST(stride_of_any_size_has_backward_data) {
+  evr_conv2d_desc d = dense_convolution();
+  d.pad_left = d.pad_right = d.pad_top = d.pad_bottom = 1;
+  d.stride_width = INT64_MAX;
+  d.stride_height = INT64_C(1) << 60;
+  evr_conv2d_backward_data_plan *plan;
+  ck_assert_msg(evr_conv2d_backward_data_plan_create(&d, NULL, &plan) == EVR_OK, "%s",
+                evr_last_error());
+  evr_conv2d_backward_data_plan_destroy(plan);
+}
+END_TEST
+
 START_TEST(family_is_its_best_member) {
   const evr_conv2d_desc d = dense_convolution();
   static const evr_isa limits[] = {EVR_ISA_SCALAR, EVR_ISA_NEON, EVR_ISA_AVX2, EVR_ISA_AVX512,
@@ -407,6 +459,8 @@ int main(void) {
   tcase_add_test(choice, descriptor_that_a_variant_cannot_serve_is_refused);
   tcase_add_test(choice, winograd_serves_fast_alone);
   tcase_add_test(choice, threads_do_not_change_whose_bits_a_plan_has);
+  tcase_add_test(choice, what_is_listed_as_accepted_can_be_planned);
+  tcase_add_test(choice, stride_of_any_size_has_backward_data);
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   tcase_add_test(choice, plan_of_many_bands_is_made_at_once);

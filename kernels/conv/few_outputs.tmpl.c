@@ -42,9 +42,10 @@
 typedef struct blocking {
   int64_t height, width, in_width; /* of the output and the image, as they are walked */
   int64_t strips, tiles;           /* of an output row; of a strip, at most */
-  int64_t band, bands;             /* output rows of a task, tasks of a strip */
-  int64_t ring;                    /* rows that a window spans */
-  int64_t columns;                 /* floats of a phase, whole vectors */
+  int64_t threads;
+  int64_t band, bands; /* output rows of a task, tasks of a strip */
+  int64_t ring;        /* rows that a window spans */
+  int64_t columns;     /* floats of a phase, whole vectors */
   size_t zero_bytes, slot_bytes;
 } blocking;
 
@@ -102,7 +103,10 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   int64_t most = most_vectors(p, b.ring);
   for (cut_strips(&b, p, most); most > 1; cut_strips(&b, p, --most))
     if (b.slot_bytes <= (size_t)p->scratch_share) break;
-  const int64_t threads = p->common.parallel.threads;
+  /* Fewer threads where not even narrow strips leave a slot to each. */
+  const int64_t slots = (int64_t)((size_t)p->scratch / b.slot_bytes);
+  b.threads = evr_max(evr_min(p->common.parallel.threads, slots), 1);
+  const int64_t threads = b.threads;
   const int64_t pieces = d->batch * d->groups * b.strips;
   const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, pieces) : 1;
   b.band = evr_ceil_div(b.height, wanted);
@@ -112,14 +116,16 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
 static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
+  const size_t slot_bytes = p->group_out > MOST_OUTPUTS ? 0 : make_blocking(p).slot_bytes;
   if (p->group_out > MOST_OUTPUTS)
     snprintf(reason, EVR_REASON_SIZE,
              "needs at most %d output channels a group; desc.out_channels is %" PRId64
              " and desc.groups %" PRId64,
              MOST_OUTPUTS, p->desc.out_channels, p->desc.groups);
-  else if (make_blocking(p).slot_bytes > (size_t)p->scratch_share)
+  else if (slot_bytes > (size_t)p->scratch)
     snprintf(reason, EVR_REASON_SIZE,
-             "its windows span too many rows and columns for the scratch there may be");
+             "a vector of its outputs needs %zu bytes of scratch, and there may be %" PRId64,
+             slot_bytes, p->scratch);
   else
     return true;
   return false;
@@ -139,7 +145,8 @@ static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
 
 static size_t workspace_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
-  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
+  const blocking b = make_blocking(p);
+  return evr_size_product(b.slot_bytes, (size_t)b.threads);
 }
 
 /* ---- weights: [group][kernel row][kernel column][input channel][output channel] ---- */
@@ -514,8 +521,10 @@ static void forward(const void *problem, const void *call) {
   j.p = p;
   j.call = call;
   read_blocking(p, &j.b);
-  evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.strips * j.b.bands,
-                   run_task, &j);
+  evr_parallel parallel = p->common.parallel;
+  parallel.threads = (int)j.b.threads;
+  evr_parallel_for(&parallel, p->desc.batch * p->desc.groups * j.b.strips * j.b.bands, run_task,
+                   &j);
 }
 
 /* A step of a tile. Of windows wider than a pixel most vectors lie across two cache lines, which

@@ -39,8 +39,9 @@ typedef struct evr_conv2d_problem {
   int64_t group_out; /* output channels of a group */
   int64_t depth;     /* terms of one sum: kernel_height * kernel_width * group_in */
   double multiplies; /* multiply-adds of the whole operation */
-  /* Bytes of scratch that each of so many threads should do with; the same for all bands. */
-  int64_t scratch_share, scratch_threads;
+  /* Bytes of scratch that there may be, and that each of so many threads should do with; the same
+   * for all bands. */
+  int64_t scratch, scratch_share, scratch_threads;
   int64_t first_row;
   int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
   /* Of the weights that are packed: as desc.filter_layout has them, unless they are a part of other
@@ -79,8 +80,8 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
 /* So many bytes of scratch are on the stack of whoever executes a plan, and no workspace. */
 #define EVR_CONV2D_STACK_BYTES 32768
 
-/* Sets scratch_share: that of one of so many threads in as much scratch as x, y and the weights of
- * `sizes` take, or as is on the stack; `taken` bytes of it are not to be had. */
+/* Sets scratch to what x, y and the weights of `sizes` take, or to what is on the stack, but for
+ * `taken` bytes that are not to be had; and scratch_share to that of one of so many threads. */
 void evr_conv2d_share_scratch(evr_conv2d_problem *problem, const evr_conv2d_sizes *sizes,
                               int64_t taken, int64_t threads);
 

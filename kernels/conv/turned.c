@@ -39,7 +39,9 @@ typedef struct part {
  * outputs exchanged. */
 static void find_weights(part *t) {
   const evr_weight_steps *s = &t->p->conv.weights;
-  const int64_t row = t->rows.tap_step * s->row, column = t->columns.tap_step * s->column;
+  /* A single tap may be any number of taps from the next, of which there is none. */
+  const int64_t row = t->rows.taps > 1 ? t->rows.tap_step * s->row : 0;
+  const int64_t column = t->columns.taps > 1 ? t->columns.tap_step * s->column : 0;
   t->first_weight = t->rows.tap * s->row + (t->rows.taps - 1) * row + t->columns.tap * s->column +
                     (t->columns.taps - 1) * column;
   t->inner.weights = (evr_weight_steps){
