@@ -20,8 +20,9 @@ typedef enum evr_math {
 typedef enum evr_effort {
   EVR_ESTIMATE = 0, /**< compare estimated costs; nothing is run */
   EVR_MEASURE = 1   /**< time the promising variants: at least six runs of each, on tensors of the
-                         plan's own; where there is only one method for each instruction set
-                         (pooling, activations, softmax, padding), the same as EVR_ESTIMATE */
+                         plan's own; for pooling, activations, softmax and padding, which have
+                         one method for each instruction set, and for the backward passes of
+                         dense layers, the same as EVR_ESTIMATE */
 } evr_effort;
 
 /** Measured choices, see choices.h. */
