@@ -534,7 +534,9 @@ static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t 
   const double sums = evr_step_time((double)(vectors * p->group_out));
   const double loads = (EVR_LANES == 16 ? 1.0 : 1.45) * (double)vectors / 3.55;
   if (p->desc.kernel_width == 1) return sums;
-  const double far = b->slot_bytes / (size_t)b->ring > IN_L1 ? 0.2 * (double)vectors : 0.0;
+  /* The rows that a tile reads again and again: of wide loads all of them count. */
+  const size_t bytes = EVR_LANES == 16 ? b->slot_bytes : b->slot_bytes / (size_t)b->ring;
+  const double far = bytes > IN_L1 ? 0.2 * (double)vectors : 0.0;
   if (EVR_LANES == 16 && evr_cpu()->double_pumped_avx512) return sums + loads + far;
   return fmax(sums, loads) + 0.1 + far;
 }
