@@ -13,14 +13,9 @@ typedef struct evr_amx_axis {
 } evr_amx_axis;
 
 EVR_INLINE evr_amx_axis evr_amx_axis_of(int64_t kernel, int64_t stride, int64_t dilation) {
-  int64_t a = stride, b = dilation; /* their greatest common divisor */
-  while (b != 0) {
-    const int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  /* Residues of taps repeat after stride / gcd taps. */
-  return (evr_amx_axis){kernel, stride, dilation, evr_min(kernel, stride / a),
+  /* Residues of taps repeat after so many of them. */
+  const int64_t period = stride / evr_greatest_common_divisor(stride, dilation);
+  return (evr_amx_axis){kernel, stride, dilation, evr_min(kernel, period),
                         (kernel - 1) * dilation / stride};
 }
 EVR_INLINE int64_t evr_amx_phase(const evr_amx_axis *axis, int64_t tap) {

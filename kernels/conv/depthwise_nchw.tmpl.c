@@ -34,18 +34,9 @@ typedef struct cut {
   size_t in_bytes, out_bytes, offset_bytes;
 } cut;
 
-static int64_t greatest_common_divisor(int64_t a, int64_t b) {
-  while (b != 0) {
-    const int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
 static axis make_axis(int64_t stride, int64_t kernel, int64_t dilation) {
   axis a = {.stride = stride, .step = dilation};
-  a.period = evr_min(a.stride / greatest_common_divisor(dilation, a.stride), kernel);
+  a.period = evr_min(a.stride / evr_greatest_common_divisor(dilation, a.stride), kernel);
   a.reach = (kernel - 1) * dilation / a.stride;
   return a;
 }

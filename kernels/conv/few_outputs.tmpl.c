@@ -116,18 +116,18 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
 static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
-  const size_t slot_bytes = p->group_out > MOST_OUTPUTS ? 0 : make_blocking(p).slot_bytes;
-  if (p->group_out > MOST_OUTPUTS)
+  if (p->group_out > MOST_OUTPUTS) {
     snprintf(reason, EVR_REASON_SIZE,
              "needs at most %d output channels a group; desc.out_channels is %" PRId64
              " and desc.groups %" PRId64,
              MOST_OUTPUTS, p->desc.out_channels, p->desc.groups);
-  else if (slot_bytes > (size_t)p->scratch)
-    snprintf(reason, EVR_REASON_SIZE,
-             "a vector of its outputs needs %zu bytes of scratch, and there may be %" PRId64,
-             slot_bytes, p->scratch);
-  else
-    return true;
+    return false;
+  }
+  const size_t slot_bytes = make_blocking(p).slot_bytes;
+  if (slot_bytes <= (size_t)p->scratch) return true;
+  snprintf(reason, EVR_REASON_SIZE,
+           "a vector of its outputs needs %zu bytes of scratch, and there may be %" PRId64,
+           slot_bytes, p->scratch);
   return false;
 }
 

@@ -300,9 +300,15 @@ size_t evr_turned_workspace_size(const void *problem, const evr_kernel *inner) {
 
 _Static_assert(sizeof(ensemble) % _Alignof(member) == 0, "members follow");
 
+static bool count_part(const part *t, void *argument) {
+  (void)t;
+  ++*(int *)argument;
+  return true;
+}
+
 size_t evr_turned_state_size(const void *problem, const evr_kernel *inner) {
-  member members[MOST_MEMBERS];
-  const int count = gather(problem, inner, members).count;
+  int count = 0;
+  for_each_part(problem, inner, count_part, &count);
   return count <= MOST_MEMBERS ? sizeof(ensemble) + (size_t)count * sizeof(member) : 0;
 }
 

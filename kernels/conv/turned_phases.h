@@ -21,15 +21,6 @@ typedef struct evr_phase {
   int64_t dilation, pad_before, pad_after;
 } evr_phase;
 
-static inline int64_t evr_greatest_common_divisor(int64_t a, int64_t b) {
-  while (b != 0) {
-    const int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
 static inline int64_t evr_phase_count(const evr_direction *d) { return evr_min(d->stride, d->in); }
 
 /* Phase index of that many: the pixels index, index + stride, ... */

@@ -71,4 +71,13 @@ static inline int64_t evr_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t evr_ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 static inline int64_t evr_round_up(int64_t a, int64_t b) { return evr_ceil_div(a, b) * b; }
 
+static inline int64_t evr_greatest_common_divisor(int64_t a, int64_t b) {
+  while (b != 0) {
+    const int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
 #endif

@@ -135,10 +135,6 @@ typedef struct job {
   bool past; /* dx goes past the caches */
 } job;
 
-EVR_INLINE vi load_index_lanes(const int32_t *p, int64_t n) {
-  return n == EVR_LANES ? vi_load(p) : vi_load_n(p, n);
-}
-
 /* vectors of channels (of EVR_LANES, or one of fewer lanes) of one pixel; at: the offset of the
  * first window that holds it. */
 EVR_INLINE void gather_vectors(bool indexed, bool past, int vectors, int64_t lanes,
@@ -155,7 +151,7 @@ EVR_INLINE void gather_vectors(bool indexed, bool past, int vectors, int64_t lan
       for (int v = 0; v < vectors; v++) {
         vf value = evr_load_lanes(given + at + v * EVR_LANES, lanes);
         if (indexed) {
-          const vi winner = load_index_lanes(winners + at + v * EVR_LANES, lanes);
+          const vi winner = evr_load_index_lanes(winners + at + v * EVR_LANES, lanes);
           value = vf_select(vi_eq(winner, index), value, vf_zero());
         }
         sum[v] = vf_add(sum[v], value);

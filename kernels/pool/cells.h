@@ -61,8 +61,7 @@ EVR_INLINE void evr_cell_vector(evr_cell k, bool indexed, bool past, const evr_c
     const int64_t at = r * j->row + c * j->window;
     const vf value = evr_load_lanes(given + at, lanes);
     vi winner = vi_set1(0);
-    if (indexed)
-      winner = lanes == EVR_LANES ? vi_load(winners + at) : vi_load_n(winners + at, lanes);
+    if (indexed) winner = evr_load_index_lanes(winners + at, lanes);
     EVR_UNROLL
     for (int h = 0; h < k.edge; h++) EVR_UNROLL
     for (int w = 0; w < k.edge; w++) {

@@ -11,13 +11,7 @@ typedef struct evr_cover {
 
 /* With a dilation, every step-th window has a tap on a pixel. */
 static inline int64_t evr_cover_step(const evr_axis *a) {
-  int64_t divisor = a->dilation, rest = a->stride;
-  while (rest != 0) {
-    const int64_t next = divisor % rest;
-    divisor = rest;
-    rest = next;
-  }
-  return a->dilation / divisor;
+  return a->dilation / evr_greatest_common_divisor(a->dilation, a->stride);
 }
 
 static inline evr_cover evr_cover_of(const evr_axis *a, int64_t out, int64_t pixel) {

@@ -17,6 +17,9 @@ EVR_INLINE void evr_store_lanes(float *y, vf value, int64_t n) {
   else
     vf_store_n(y, value, n);
 }
+EVR_INLINE vi evr_load_index_lanes(const int32_t *indices, int64_t n) {
+  return n == EVR_LANES ? vi_load(indices) : vi_load_n(indices, n);
+}
 EVR_INLINE void evr_store_index_lanes(int32_t *indices, vi index, int64_t n) {
   if (n == EVR_LANES)
     vi_store(indices, index);

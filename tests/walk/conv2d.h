@@ -12,6 +12,15 @@ typedef struct conv2d_case {
   test_values values;
 } conv2d_case;
 
+/* A case large enough that the shipped library would use several threads as well, with square
+ * windows whose pads keep the size where they move by 1. */
+typedef struct conv2d_shape {
+  int64_t batch, groups, in_channels, height, width, out_channels, kernel, stride;
+  evr_layout layout;
+  evr_filter_layout filter_layout;
+} conv2d_shape;
+conv2d_case conv2d_shaped_case(const conv2d_shape *shape); /* of reals, with a bias */
+
 /* Writes a case as a C programmer would say it. */
 void conv2d_describe(const conv2d_case *c, char *text, size_t size);
 

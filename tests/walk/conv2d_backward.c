@@ -323,13 +323,7 @@ static void check_adjoint(walk *w) {
 
 /* ---- threads ---- */
 
-typedef struct threaded_shape {
-  int64_t batch, groups, in_channels, height, width, out_channels, kernel, stride;
-  evr_layout layout;
-  evr_filter_layout filter_layout;
-} threaded_shape;
-
-static const threaded_shape threaded_shapes[] = {
+static const conv2d_shape threaded_shapes[] = {
     {1, 1, 16, 41, 43, 67, 3, 1, EVR_NHWC, EVR_HWIO},
     {2, 1, 64, 14, 14, 97, 3, 2, EVR_NCHW, EVR_OIHW},
     {2, 1, 129, 14, 13, 97, 1, 1, EVR_NHWC, EVR_OIHW},
@@ -345,20 +339,7 @@ static const threaded_shape threaded_shapes[] = {
 
 static void visit_threaded(walk *w, int64_t index) {
   static const int counts[] = {1, 2, 3, 7};
-  const threaded_shape *s = &threaded_shapes[index];
-  conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
-  evr_conv2d_desc *d = &c.desc;
-  d->batch = s->batch;
-  d->groups = s->groups;
-  d->in_channels = s->in_channels;
-  d->in_height = s->height;
-  d->in_width = s->width;
-  d->out_channels = s->out_channels;
-  d->kernel_height = d->kernel_width = s->kernel;
-  d->stride_height = d->stride_width = s->stride;
-  d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = s->kernel / 2;
-  d->layout = s->layout;
-  d->filter_layout = s->filter_layout;
+  conv2d_case c = conv2d_shaped_case(&threaded_shapes[index]);
   adapt(w, &c);
   w->cases++;
   conv2d_gradient_inputs in;

@@ -150,26 +150,20 @@ static void check_reals(walk *w) { conv2d_grid(w, reals_third); }
 
 /* Large enough that the shipped library would use several threads as well (a million operations
  * each), in both directions that work can be cut: many pixels, many channels. */
-typedef struct threaded_shape {
-  int64_t batch, groups, in_channels, height, width, out_channels, kernel;
-  evr_layout layout;
-  evr_filter_layout filter_layout;
-} threaded_shape;
-
-static const threaded_shape threaded_shapes[] = {
-    {1, 1, 16, 41, 43, 67, 3, EVR_NHWC, EVR_HWIO},
-    {1, 1, 64, 7, 7, 257, 3, EVR_NCHW, EVR_OIHW},
-    {2, 1, 129, 14, 13, 97, 1, EVR_NHWC, EVR_OIHW},
-    {1, 97, 97, 61, 59, 97, 3, EVR_NHWC, EVR_HWIO},
-    {2, 33, 33, 77, 79, 33, 3, EVR_NCHW, EVR_OIHW},
-    {1, 1, 3, 95, 97, 33, 5, EVR_NCHW, EVR_HWIO},
+static const conv2d_shape threaded_shapes[] = {
+    {1, 1, 16, 41, 43, 67, 3, 1, EVR_NHWC, EVR_HWIO},
+    {1, 1, 64, 7, 7, 257, 3, 1, EVR_NCHW, EVR_OIHW},
+    {2, 1, 129, 14, 13, 97, 1, 1, EVR_NHWC, EVR_OIHW},
+    {1, 97, 97, 61, 59, 97, 3, 1, EVR_NHWC, EVR_HWIO},
+    {2, 33, 33, 77, 79, 33, 3, 1, EVR_NCHW, EVR_OIHW},
+    {1, 1, 3, 95, 97, 33, 5, 1, EVR_NCHW, EVR_HWIO},
     /* Several blocks of channels, the last vector of which overlaps the one before. */
-    {1, 261, 261, 31, 29, 261, 3, EVR_NHWC, EVR_HWIO},
-    {1, 261, 261, 29, 31, 261, 3, EVR_NCHW, EVR_HWIO},
-    {1, 1024, 1024, 17, 15, 1024, 3, EVR_NHWC, EVR_HWIO},
+    {1, 261, 261, 31, 29, 261, 3, 1, EVR_NHWC, EVR_HWIO},
+    {1, 261, 261, 29, 31, 261, 3, 1, EVR_NCHW, EVR_HWIO},
+    {1, 1024, 1024, 17, 15, 1024, 3, 1, EVR_NHWC, EVR_HWIO},
 };
 
-static conv2d_case threaded_case(const threaded_shape *s) {
+conv2d_case conv2d_shaped_case(const conv2d_shape *s) {
   conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
   evr_conv2d_desc *d = &c.desc;
   d->batch = s->batch;
@@ -179,11 +173,17 @@ static conv2d_case threaded_case(const threaded_shape *s) {
   d->in_width = s->width;
   d->out_channels = s->out_channels;
   d->kernel_height = d->kernel_width = s->kernel;
+  d->stride_height = d->stride_width = s->stride;
   d->pad_top = d->pad_bottom = d->pad_left = d->pad_right = s->kernel / 2;
   d->layout = s->layout;
   d->filter_layout = s->filter_layout;
+  return c;
+}
+
+static conv2d_case threaded_case(const conv2d_shape *s) {
+  conv2d_case c = conv2d_shaped_case(s);
   /* Depthwise, one that follows in place, and must meet each output once. */
-  d->activation.kind = s->groups > 1 ? EVR_GELU_TANH : EVR_RELU;
+  c.desc.activation.kind = s->groups > 1 ? EVR_GELU_TANH : EVR_RELU;
   c.residual = s->layout == EVR_NCHW;
   return c;
 }
