@@ -41,13 +41,14 @@ static void check_plan(const char *name, const evr_conv2d_desc *d, const evr_pla
 }
 
 static void check_layer(const char *name, evr_conv2d_desc d) {
+  static const int most_threads[] = {1, 2, 7, 64};
   for (int layout = 0; layout < 2; layout++)
-    for (int threads = 1; threads <= 2; threads++)
+    for (int i = 0; i < 4; i++)
       for (int fast = 0; fast < 2; fast++) {
         d.layout = layout == 0 ? EVR_NHWC : EVR_NCHW;
         d.filter_layout = layout == 0 ? EVR_HWIO : EVR_OIHW;
         evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
-        o.num_threads = threads;
+        o.num_threads = most_threads[i];
         o.math = fast ? EVR_MATH_FAST : EVR_MATH_STANDARD;
         check_plan(name, &d, &o);
       }
@@ -153,7 +154,20 @@ START_TEST(random_layers) {
     d.stride_height = d.stride_width = random_between(&random, 1, 2);
     if (random_chance(&random, 50))
       d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = d.kernel_height / 2;
-    if (random_chance(&random, 12)) d.groups = d.out_channels = d.in_channels;
+    if (random_chance(&random, 20)) { /* much in the padding, and little in the image */
+      d.dilation_height = d.dilation_width = random_between(&random, 1, 4);
+      d.pad_top = d.pad_left = random_between(&random, 0, 14);
+      d.pad_bottom = d.pad_right = random_between(&random, 0, 14);
+    }
+    if (random_chance(&random, 24)) {
+      d.groups = d.in_channels;
+      d.out_channels =
+          d.in_channels * (random_chance(&random, 50) ? 1 : random_between(&random, 2, 4));
+    } else if (random_chance(&random, 10)) {
+      d.groups = random_between(&random, 2, 6);
+      d.in_channels *= d.groups;
+      d.out_channels *= d.groups;
+    }
     evr_conv2d_sizes sizes;
     if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK)
       continue; /* the kernel is larger than the image */

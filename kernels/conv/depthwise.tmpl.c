@@ -8,8 +8,6 @@
 #include "conv/pace.h"
 #include "core/checked.h"
 
-/* A window spread by dilation over millions of pixels would want scratch for all of them. */
-#define MOST_SLOT_BYTES ((size_t)1 << 24)
 /* Beyond this a block is no longer at home in the second level cache. */
 #define MOST_BLOCK_BYTES ((int64_t)1 << 20)
 
@@ -48,12 +46,17 @@ static bool accepts(const void *problem, char *reason) {
              p->desc.groups, p->desc.in_channels);
     return false;
   }
-  if (slot_bytes(p) > MOST_SLOT_BYTES) {
-    snprintf(reason, EVR_REASON_SIZE, "its rows and windows need more than %zu bytes of scratch",
-             MOST_SLOT_BYTES);
-    return false;
-  }
-  return true;
+  /* With as many threads as there are each may have too little: then there are fewer. */
+  evr_conv2d_problem alone = *p;
+  alone.common.parallel.threads = 1;
+  alone.scratch_share = p->scratch;
+  alone.scratch_threads = 1;
+  const size_t bytes = slot_bytes(&alone);
+  if (bytes <= (size_t)p->scratch) return true;
+  snprintf(reason, EVR_REASON_SIZE,
+           "its rows and windows need %zu bytes of scratch, and there may be %" PRId64, bytes,
+           p->scratch);
+  return false;
 }
 
 static size_t workspace_size(const void *problem) {

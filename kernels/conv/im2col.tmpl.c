@@ -288,4 +288,5 @@ const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {
     .pack = pack,
     .forward = forward,
     .prepare = prepare,
+    .any_scratch = true,
 };

@@ -99,9 +99,9 @@ static size_t share_out(trio *t, const evr_kernel *kernel, const evr_variant *po
   return evr_fused_workspace_size(fused);
 }
 
-/* Whether scratch takes more than the tensors and packed weights, and more than is on the stack.
- * Variants with bits of their own are kept whatever the threads, of which there are fewer then. */
+/* Whether scratch takes more than the tensors and packed weights, and more than is on the stack. */
 static bool is_too_much(const trio *t, const evr_kernel *kernel, size_t scratch) {
+  if (kernel->any_scratch) return false;
   const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t->conv) : 0;
   const size_t tensors = (size_t)(t->sizes.x_count + t->sizes.y_count) * sizeof(float);
   return scratch > EVR_CONV2D_STACK_BYTES && scratch > evr_size_sum(tensors, packed);
@@ -120,10 +120,11 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   const evr_kernel *kernel = variant->kernel;
   evr_fused fused;
   size_t scratch = share_out(&t, kernel, pool_variant, &fused);
-  const bool may_be_too_much = (variant->math & EVR_SERVES(EVR_MATH_EXACT)) == 0;
-  if (may_be_too_much && t.conv.common.parallel.threads > 1 && is_too_much(&t, kernel, scratch)) {
-    t.conv.common.parallel.threads = 1;
-    evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, 1);
+  /* The variant is kept whatever the threads, of which there are fewer then. */
+  int *threads = &t.conv.common.parallel.threads;
+  while (*threads > 1 && is_too_much(&t, kernel, scratch)) {
+    *threads /= 2;
+    evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, *threads);
     scratch = share_out(&t, kernel, pool_variant, &fused);
   }
   if (kernel->prepare != NULL) kernel->prepare(&t.conv); /* its scratch share is final now */

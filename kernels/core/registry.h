@@ -58,6 +58,8 @@ typedef struct evr_kernel {
   void (*forward)(const void *problem, const void *call);
   /* Packed weights are welcome, and not needed: plain ones are read as they are. */
   bool reads_plain;
+  /* Scratch is not held to what tensors and packed weights take. Of convolution only. */
+  bool any_scratch;
   /* Results of NHWC may be written apart, as evr_spread says. Of convolution only. */
   bool spreads;
   /* Works out for a plan, once, what forward would at each call, and leaves it in the problem for
