@@ -27,12 +27,14 @@ extern const evr_kernel evr_conv2d_direct_avx512;
 #define LEAST_PIXELS 128
 
 static bool accepts(const void *problem, char *reason) {
-  const evr_conv2d_desc *d = &((const evr_conv2d_problem *)problem)->desc;
+  const evr_conv2d_problem *p = problem;
+  const evr_conv2d_desc *d = &p->desc;
+  const char *in = evr_in_name(p);
   if (d->groups != 1)
     snprintf(reason, EVR_REASON_SIZE, "takes one group only; desc.groups is %" PRId64, d->groups);
   else if (d->in_channels < EVR_AMX_LEAST_CHANNELS)
-    snprintf(reason, EVR_REASON_SIZE, "needs %d input channels; desc.in_channels is %" PRId64,
-             EVR_AMX_LEAST_CHANNELS, d->in_channels);
+    snprintf(reason, EVR_REASON_SIZE, "needs %d %sput channels; desc.%s_channels is %" PRId64,
+             EVR_AMX_LEAST_CHANNELS, in, in, d->in_channels);
   else
     return true;
   return false;

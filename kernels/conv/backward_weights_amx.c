@@ -81,8 +81,8 @@ static bool accepts(const void *problem, char *reason) {
   const double chunks = ceil(numbers_of(&b, &p, b.block_rows) / EVR_AMX_DEPTH);
   if (p.group_in == 1 || p.group_out == 1)
     snprintf(reason, EVR_REASON_SIZE,
-             "needs two channels in and out of each group; desc.groups is %" PRId64 " for %" PRId64
-             " and %" PRId64,
+             "needs two channels in and out of each group; desc.groups is %" PRId64
+             ", desc.in_channels %" PRId64 " and desc.out_channels %" PRId64,
              p.desc.groups, p.desc.in_channels, p.desc.out_channels);
   else if (!evr_amx_block_is_exact_enough((double)pixels, chunks))
     snprintf(reason, EVR_REASON_SIZE,

@@ -64,8 +64,8 @@ static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = &((const evr_conv2d_backward_problem *)problem)->conv;
   if (p->group_in == 1 && p->group_out == 1) return true;
   snprintf(reason, EVR_REASON_SIZE,
-           "needs one channel in and out of each group; desc.groups is %" PRId64 " for %" PRId64
-           " in and %" PRId64 " out",
+           "needs one channel in and out of each group; desc.groups is %" PRId64
+           ", desc.in_channels %" PRId64 " and desc.out_channels %" PRId64,
            p->desc.groups, p->desc.in_channels, p->desc.out_channels);
   return false;
 }

@@ -41,9 +41,9 @@ static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
   if (p->group_in != 1) {
     snprintf(reason, EVR_REASON_SIZE,
-             "needs one input channel a group; desc.groups is %" PRId64 " for %" PRId64
-             " input channels",
-             p->desc.groups, p->desc.in_channels);
+             "needs one %sput channel a group; desc.%s_channels is %" PRId64
+             " and desc.groups %" PRId64,
+             evr_in_name(p), evr_in_name(p), p->desc.in_channels, p->desc.groups);
     return false;
   }
   /* With as many threads as there are each may have too little: then there are fewer. */

@@ -118,9 +118,9 @@ static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
   if (p->group_out > MOST_OUTPUTS) {
     snprintf(reason, EVR_REASON_SIZE,
-             "needs at most %d output channels a group; desc.out_channels is %" PRId64
+             "needs at most %d %sput channels a group; desc.%s_channels is %" PRId64
              " and desc.groups %" PRId64,
-             MOST_OUTPUTS, p->desc.out_channels, p->desc.groups);
+             MOST_OUTPUTS, evr_out_name(p), evr_out_name(p), p->desc.out_channels, p->desc.groups);
     return false;
   }
   const size_t slot_bytes = make_blocking(p).slot_bytes;

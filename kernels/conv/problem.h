@@ -49,7 +49,19 @@ typedef struct evr_conv2d_problem {
   evr_weight_steps weights;
   evr_spread spread; /* of y, for kernels that spread; pixel is 0 where outputs are neighbours */
   evr_prepared prepared;
+  /* For refusals, which are to name the caller's fields: whether what are inputs here are outputs
+   * there; and where this is a part of backward data, the convolution whose it is, else NULL. */
+  bool exchanged;
+  const evr_conv2d_desc *part_of;
 } evr_conv2d_problem;
+
+/* What the caller calls inputs, and outputs. */
+static inline const char *evr_in_name(const evr_conv2d_problem *p) {
+  return p->exchanged ? "out" : "in";
+}
+static inline const char *evr_out_name(const evr_conv2d_problem *p) {
+  return p->exchanged ? "in" : "out";
+}
 
 typedef struct evr_conv2d_call {
   const float *x;

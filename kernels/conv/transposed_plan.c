@@ -115,6 +115,7 @@ static evr_status init(evr_conv2d_backward_problem *problem,
                                 .activation = d->activation};
   EVR_TRY(evr_conv2d_backward_problem_init(problem, &conv));
   problem->activation = d->activation;
+  problem->conv.exchanged = true;
   /* Output padding of a stride or more would be further outputs of that convolution. */
   evr_conv2d_problem *p = &problem->conv;
   p->sizes.conv_height = p->sizes.out_height = d->in_height;

@@ -1,11 +1,11 @@
 #include "conv/turned.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "activation/reference.h"
 #include "conv/turned_phases.h"
-#include "core/check.h"
 #include "core/memory.h"
 
 /* Rows are handed out in tasks of about this many floats. */
@@ -63,7 +63,8 @@ static void find_pixels(part *t) {
                                  .image = d->in_height * line};
 }
 
-static evr_status make_part(part *t) {
+/* False where the padded gradient would be too large. */
+static bool make_part(part *t) {
   const evr_conv2d_backward_problem *p = t->p;
   const evr_conv2d_desc *d = &p->conv.desc;
   const evr_phase *rows = &t->rows, *columns = &t->columns;
@@ -95,12 +96,21 @@ static evr_status make_part(part *t) {
     inner.in_width = columns->count + (columns->taps - 1) * columns->dilation;
     inner.pad_top = inner.pad_bottom = inner.pad_left = inner.pad_right = 0;
   }
-  EVR_TRY(evr_conv2d_problem_init(&t->inner, &inner));
+  /* Here, for the sentence of the inner convolution's check would be about its own fields. Every
+   * other check passes where the caller's convolution has passed it. */
+  int64_t padded;
+  if (!evr_count_floats(d->batch, rows->count + (rows->taps - 1) * rows->dilation,
+                        columns->count + (columns->taps - 1) * columns->dilation, d->out_channels,
+                        &padded) ||
+      evr_conv2d_problem_init(&t->inner, &inner) != EVR_OK)
+    return false;
   t->inner.common = p->common;
+  t->inner.exchanged = !p->conv.exchanged;
+  t->inner.part_of = d;
   evr_conv2d_share_scratch(&t->inner, &t->inner.sizes, 0, p->common.parallel.threads);
   find_weights(t);
   find_pixels(t);
-  return EVR_OK;
+  return true;
 }
 
 /* Visits every part, as kernel makes it; stops, and returns false, where one cannot be made or
@@ -117,7 +127,7 @@ static bool for_each_part(const evr_conv2d_backward_problem *p, const evr_kernel
     for (int64_t j = 0; j < evr_phase_count(&columns); j++) {
       t.columns = evr_phase_of(&columns, j);
       if (t.columns.taps == 0) continue;
-      if (make_part(&t) != EVR_OK || !visit(&t, argument)) return false;
+      if (!make_part(&t) || !visit(&t, argument)) return false;
     }
   }
   return true;
@@ -133,14 +143,16 @@ static bool leaves_pixels(const evr_direction *d) {
 /* ---- may it, and what does it take ---- */
 
 static bool accepts_part(const part *t, void *argument) {
-  char reason[EVR_REASON_SIZE];
-  if (t->kernel->accepts == NULL || t->kernel->accepts(&t->inner, reason)) return true;
-  snprintf(argument, EVR_REASON_SIZE, "as a convolution of dy: %.130s", reason);
-  return false;
+  return t->kernel->accepts == NULL || t->kernel->accepts(&t->inner, argument);
 }
 
 bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reason) {
-  snprintf(reason, EVR_REASON_SIZE, "its convolutions of dy are too large");
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_desc *d = &p->conv.desc;
+  snprintf(reason, EVR_REASON_SIZE,
+           "pads %s for desc.kernel_height %" PRId64 ", desc.kernel_width %" PRId64
+           " and the dilations, which does not fit",
+           p->conv.exchanged ? "x" : "dy", d->kernel_height, d->kernel_width);
   return for_each_part(problem, inner, accepts_part, reason);
 }
 

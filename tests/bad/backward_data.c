@@ -19,6 +19,7 @@ enum {
   EXECUTE = 1 << 3,
   PACK = 1 << 4,
   DESC = PLAN_CREATE | ONE_SHOT | LIST,
+  PLANNED = PLAN_CREATE | ONE_SHOT,
   CALL = ONE_SHOT | EXECUTE
 };
 
@@ -150,6 +151,24 @@ static const bad_row rows[] = {
      {SET(desc.activation.kind, EVR_GELU), ALIAS(arguments.z, arguments.dx, 0)},
      EVR_OVERLAP,
      {"dx overlaps z"}},
+    /* refusals of variants, which run a convolution of dy, in the words of the caller's */
+    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.in_channels, 5),
+            "needs at most 4 input channels a group; desc.in_channels is 5 and desc.groups 1"),
+    REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
+            "needs one output channel a group; desc.out_channels is 6 and desc.groups 2"),
+    REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.kernel_width, 2),
+                 "needs desc.kernel_width 3; it is 2"),
+    REFUSED_FAST(PLANNED, "winograd2-scalar", SET(desc.stride_height, 2),
+                 "needs desc.kernel_height 3; it is 3, of which desc.stride_height 2 leaves 2"),
+    REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.dilation_width, 2),
+                 "needs desc.dilation_width 1; it is 2"),
+    REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.groups, 2), "needs desc.groups 1; it is 2"),
+    {PLANNED,
+     {SET_TEXT(common.options.variant, "direct-scalar"),
+      SET(desc.dilation_height, INT64_C(1) << 40), SET(desc.pad_top, INT64_C(1) << 41),
+      SET(desc.out_channels, 4096)},
+     EVR_UNSUPPORTED,
+     {"pads dy for desc.kernel_height 3"}},
     OPTION_ROWS(DESC),
     LIST_ROWS(LIST),
 };

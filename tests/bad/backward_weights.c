@@ -17,6 +17,7 @@ enum {
   LIST = 1 << 2,
   EXECUTE = 1 << 3,
   DESC = PLAN_CREATE | ONE_SHOT | LIST,
+  PLANNED = PLAN_CREATE | ONE_SHOT,
   CALL = ONE_SHOT | EXECUTE
 };
 
@@ -136,6 +137,8 @@ static const bad_row rows[] = {
      {SET(desc.activation.kind, EVR_GELU), ALIAS(arguments.z, arguments.dweights, 0)},
      EVR_OVERLAP,
      {"dweights overlaps z"}},
+    REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
+            "desc.groups is 2, desc.in_channels 4 and desc.out_channels 6"),
     OPTION_ROWS(DESC),
     LIST_ROWS(LIST),
 };

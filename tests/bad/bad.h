@@ -111,6 +111,18 @@ evr_status bad_plan_status(evr_status status, const void *plan);
   {                                                              \
     calls, {ALIAS(member, other, bytes)}, EVR_OVERLAP, { words } \
   }
+#define REFUSED(calls, name, change, words)                                             \
+  {                                                                                     \
+    calls, {SET_TEXT(common.options.variant, name), change}, EVR_UNSUPPORTED, { words } \
+  }
+#define REFUSED_FAST(calls, name, change, words)                                                   \
+  {                                                                                                \
+    calls,                                                                                         \
+        {SET_TEXT(common.options.variant, name), SET(common.options.math, EVR_MATH_FAST), change}, \
+        EVR_UNSUPPORTED, {                                                                         \
+      words                                                                                        \
+    }                                                                                              \
+  }
 #define BYTES(count) ((count) * (int64_t)sizeof(float))
 
 /* Rows that every operation's options share. calls: those that take options. */

@@ -27,7 +27,8 @@ enum {
   EXECUTE = 1 << 6,
   FORWARD = 1 << 7,
   DESC = GET_SIZES | PLAN_CREATE | ONE_SHOT | LIST,
-  OPTIONS = PLAN_CREATE | ONE_SHOT | LIST
+  PLANNED = PLAN_CREATE | ONE_SHOT,
+  OPTIONS = PLANNED | LIST
 };
 
 static evr_status get_sizes(void *p) {
@@ -334,6 +335,15 @@ static const bad_row rows[] = {
      {SET(arguments.packed, 0), ALIAS(arguments.workspace, arguments.residual, 4)},
      EVR_OVERLAP,
      {"workspace overlaps residual"}},
+    /* refusals of variants */
+    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.out_channels, 8),
+            "needs at most 4 output channels a group; desc.out_channels is 8 and desc.groups 1"),
+    REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
+            "needs one input channel a group; desc.in_channels is 4 and desc.groups 2"),
+    REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.kernel_height, 2),
+                 "needs desc.kernel_height 3; it is 2"),
+    REFUSED_FAST(PLANNED, "winograd2-scalar", SET(desc.stride_width, 2),
+                 "needs desc.stride_width 1; it is 2"),
     /* options, list */
     OPTION_ROWS(OPTIONS),
     LIST_ROWS(LIST),

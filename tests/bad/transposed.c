@@ -20,7 +20,8 @@ enum {
   ONE_SHOT = 1 << 2,
   LIST = 1 << 3,
   FORWARD = 1 << 4,
-  OPTIONS = PLAN_CREATE | ONE_SHOT | LIST,
+  PLANNED = PLAN_CREATE | ONE_SHOT,
+  OPTIONS = PLANNED | LIST,
   DESC = GET_SIZES | OPTIONS
 };
 
@@ -167,6 +168,19 @@ static const bad_row rows[] = {
     OVERLAPS(ONE_SHOT | FORWARD, y, bias, BYTES(4) - 4, "y overlaps bias"),
     OVERLAPS(FORWARD, workspace, x, 1, "workspace overlaps x"),
     OVERLAPS(FORWARD, workspace, y, BYTES(Y_COUNT) - 1, "workspace overlaps y"),
+    /* refusals of variants, which run a convolution of x, in the words of the caller's */
+    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.out_channels, 5),
+            "needs at most 4 output channels a group; desc.out_channels is 5 and desc.groups 1"),
+    REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
+            "needs one input channel a group; desc.in_channels is 6 and desc.groups 2"),
+    REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.groups, 2),
+                 "needs desc.kernel_height 3; it is 3, of which desc.stride_height 2 leaves 2"),
+    {PLANNED,
+     {SET_TEXT(common.options.variant, "direct-scalar"),
+      SET(desc.dilation_height, INT64_C(1) << 40), SET(desc.pad_top, INT64_C(1) << 41),
+      SET(desc.in_channels, 4096)},
+     EVR_UNSUPPORTED,
+     {"pads x for desc.kernel_height 3"}},
     OPTION_ROWS(OPTIONS),
     LIST_ROWS(LIST),
 };
