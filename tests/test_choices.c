@@ -216,6 +216,8 @@ START_TEST(bad_calls_are_refused) {
   evr_allocator half = tallying_allocator(&(tally){0});
   half.release = NULL;
   ck_assert_int_eq(evr_choices_create(&half, &choices), EVR_INVALID_ARGUMENT);
+  ck_assert_ptr_nonnull(strstr(evr_last_error(), "allocator.release is NULL"));
+  ck_assert_ptr_null(strstr(evr_last_error(), "options"));
   ck_assert_ptr_null(choices);
   ck_assert_uint_eq(evr_choices_count(NULL), 0);
   evr_choices_destroy(NULL);
@@ -229,6 +231,8 @@ START_TEST(bad_calls_are_refused) {
   ck_assert_ptr_nonnull(strstr(evr_last_error(), "/nowhere/at/all"));
   ck_assert_int_eq(evr_choices_save(choices, "/nowhere/at/all"), EVR_FILE_ERROR);
   ck_assert_ptr_nonnull(strstr(evr_last_error(), "/nowhere/at/all"));
+  ck_assert_int_eq(evr_choices_load(choices, "/"), EVR_FILE_ERROR);
+  ck_assert_str_eq(evr_last_error(), "/ could not be read: Is a directory");
   evr_choices_destroy(choices);
 
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;

@@ -32,13 +32,14 @@ evr_status evr_activation_find_saved(const evr_activation *activation, const flo
   if (activation->kind == EVR_IDENTITY) saved->values = NULL;
   if (activation->kind == EVR_IDENTITY || saved->values != NULL) return EVR_OK;
   if (needs_z)
-    return evr_fail(EVR_INVALID_ARGUMENT,
-                    "z is NULL; the derivative of activation %d with alpha %g needs the value "
-                    "before the activation, for its result does not tell which of two that was",
-                    (int)activation->kind, (double)activation->alpha);
+    return evr_fail(
+        EVR_INVALID_ARGUMENT,
+        "z is NULL; the derivative of desc.activation.kind %d with alpha %g needs the "
+        "value before the activation, for its result does not tell which of two that was",
+        (int)activation->kind, (double)activation->alpha);
   return evr_fail(EVR_INVALID_ARGUMENT,
-                  "y and z are NULL; the derivative of activation %d needs the result of the "
-                  "forward pass, or the value before the activation",
+                  "y and z are NULL; the derivative of desc.activation.kind %d needs the result of "
+                  "the forward pass, or the value before the activation",
                   (int)activation->kind);
 }
 

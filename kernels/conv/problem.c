@@ -84,15 +84,21 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
   if (s->conv_width == 1) problem->desc.stride_width = 1;
   if (d->kernel_height == 1) problem->desc.dilation_height = 1;
   if (d->kernel_width == 1) problem->desc.dilation_width = 1;
-  EVR_TRY(evr_check_count("x", d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
-  EVR_TRY(evr_check_count("the weights", d->kernel_height, d->kernel_width, problem->group_in,
-                          d->out_channels, &s->weights_count));
-  EVR_TRY(evr_check_count("the convolution's output", d->batch, s->conv_height, s->conv_width,
-                          d->out_channels, &s->y_count));
+  EVR_TRY(evr_check_count("x", "desc.batch x desc.in_height x desc.in_width x desc.in_channels",
+                          d->batch, d->in_height, d->in_width, d->in_channels, &s->x_count));
+  EVR_TRY(evr_check_count("the weights",
+                          "desc.kernel_height x desc.kernel_width x desc.in_channels / desc.groups "
+                          "x desc.out_channels",
+                          d->kernel_height, d->kernel_width, problem->group_in, d->out_channels,
+                          &s->weights_count));
+  EVR_TRY(evr_check_count("the convolution's output",
+                          "desc.batch x its height x its width x desc.out_channels", d->batch,
+                          s->conv_height, s->conv_width, d->out_channels, &s->y_count));
   /* Kernels may copy padded rows or planes, so a padded image must be countable as well. */
   int64_t padded_count;
-  EVR_TRY(evr_check_count("the padded input", d->batch, padded_h, padded_w, d->in_channels,
-                          &padded_count));
+  EVR_TRY(evr_check_count("the padded x",
+                          "desc.batch x height and width with pads x desc.in_channels", d->batch,
+                          padded_h, padded_w, d->in_channels, &padded_count));
   s->residual_count = s->y_count;
   problem->y_plane = problem->residual_plane = s->conv_height * s->conv_width;
   problem->depth = d->kernel_height * d->kernel_width * problem->group_in;

@@ -22,8 +22,8 @@ typedef struct direction {
   int64_t extra;
 } direction;
 
-/* The size of y. */
-static evr_status output_size(const direction *d, int64_t *out) {
+/* The size of y, and with its pads. */
+static evr_status output_size(const direction *d, int64_t *out, int64_t *padded) {
   const evr_window *w = &d->window;
   EVR_TRY(evr_check_at_least(d->names.in, w->in, 1));
   EVR_TRY(evr_check_at_least(d->names.kernel, w->kernel, 1));
@@ -44,9 +44,11 @@ static evr_status output_size(const direction *d, int64_t *out) {
       !evr_sum(w->before, w->after, &pads))
     return evr_fail(EVR_OVERFLOW,
                     "%s does not fit: %s is %" PRId64 " with %s %" PRId64 ", %s %" PRId64
-                    ", %s %" PRId64 " and pads %" PRId64 " and %" PRId64,
+                    ", %s %" PRId64 ", %s %" PRId64 " and %s %" PRId64,
                     d->out_name, d->names.in, w->in, d->names.stride, w->stride, d->names.kernel,
-                    w->kernel, d->names.dilation, w->dilation, w->before, w->after);
+                    w->kernel, d->names.dilation, w->dilation, d->names.before, w->before,
+                    d->names.after, w->after);
+  *padded = end;
   *out = end - pads;
   if (*out < 1)
     return evr_fail(EVR_INVALID_ARGUMENT,
@@ -89,11 +91,23 @@ static evr_status init(evr_conv2d_backward_problem *problem,
       {d->in_width, d->kernel_width, d->stride_width, d->dilation_width, d->pad_left, d->pad_right},
       d->output_padding_width};
   EVR_TRY(check_channels(d));
-  int64_t height, width, count;
-  EVR_TRY(output_size(&rows, &height));
-  EVR_TRY(output_size(&columns, &width));
-  EVR_TRY(evr_check_count("y", d->batch, height, width, d->out_channels, &count));
-  EVR_TRY(evr_check_count("x", d->batch, d->in_height, d->in_width, d->in_channels, &count));
+  int64_t height, width, padded_height, padded_width, count;
+  EVR_TRY(output_size(&rows, &height, &padded_height));
+  EVR_TRY(output_size(&columns, &width, &padded_width));
+  EVR_TRY(evr_check_count("y", "desc.batch x its height x its width x desc.out_channels", d->batch,
+                          height, width, d->out_channels, &count));
+  EVR_TRY(evr_check_count("the padded y",
+                          "desc.batch x height and width with pads x desc.out_channels", d->batch,
+                          padded_height, padded_width, d->out_channels, &count));
+  EVR_TRY(evr_check_count("x", "desc.batch x desc.in_height x desc.in_width x desc.in_channels",
+                          d->batch, d->in_height, d->in_width, d->in_channels, &count));
+  int64_t weights_count;
+  EVR_TRY(
+      evr_check_count("the weights",
+                      "desc.kernel_height x desc.kernel_width x desc.out_channels / desc.groups "
+                      "x desc.in_channels",
+                      d->kernel_height, d->kernel_width, d->out_channels / d->groups,
+                      d->in_channels, &weights_count));
   const evr_conv2d_desc conv = {.batch = d->batch,
                                 .groups = d->groups,
                                 .in_channels = d->out_channels,

@@ -34,8 +34,8 @@ evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode) {
 
 evr_status evr_check_activation(const char *name, const evr_activation *activation) {
   if ((int)activation->kind < EVR_IDENTITY || activation->kind > EVR_GELU_TANH)
-    return evr_fail(EVR_INVALID_ARGUMENT, "%s.kind is %d, which is no evr_activation_kind", name,
-                    (int)activation->kind);
+    return evr_fail(EVR_INVALID_ARGUMENT, "%s.kind is %d, which is no evr_activation_kind: 0 to %d",
+                    name, (int)activation->kind, EVR_GELU_TANH);
   const bool has_parameter = activation->kind == EVR_LEAKY_RELU || activation->kind == EVR_ELU;
   if (has_parameter && !isfinite(activation->alpha))
     return evr_fail(EVR_INVALID_ARGUMENT, "%s.alpha is %g; it must be finite", name,
@@ -43,21 +43,21 @@ evr_status evr_check_activation(const char *name, const evr_activation *activati
   return EVR_OK;
 }
 
-evr_status evr_check_count(const char *what, int64_t a, int64_t b, int64_t c, int64_t d,
-                           int64_t *count) {
+evr_status evr_check_count(const char *what, const char *sizes, int64_t a, int64_t b, int64_t c,
+                           int64_t d, int64_t *count) {
   if (evr_count_floats(a, b, c, d, count)) return EVR_OK;
   return evr_fail(EVR_OVERFLOW,
                   "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
-                  " floats, which do not fit",
-                  what, a, b, c, d);
+                  " floats (%s), which do not fit",
+                  what, a, b, c, d, sizes);
 }
 
-evr_status evr_check_padded(const char *name, int64_t size, int64_t before, int64_t after,
-                            int64_t *padded) {
+evr_status evr_check_padded(const char *name, int64_t size, const char *before_name, int64_t before,
+                            const char *after_name, int64_t after, int64_t *padded) {
   if (evr_sum(size, before, padded) && evr_sum(*padded, after, padded)) return EVR_OK;
   return evr_fail(EVR_OVERFLOW,
-                  "%s %" PRId64 " plus its pads %" PRId64 " and %" PRId64 " does not fit", name,
-                  size, before, after);
+                  "%s %" PRId64 " plus %s %" PRId64 " and %s %" PRId64 " does not fit", name, size,
+                  before_name, before, after_name, after);
 }
 
 evr_status evr_check_pads(evr_pad_mode mode, const char *before_name, int64_t before,
@@ -86,7 +86,8 @@ evr_status evr_check_window(const evr_window_names *names, const evr_window *win
   if (!evr_multiply(window->dilation, window->kernel - 1, &reach) || !evr_sum(reach, 1, extent))
     return evr_fail(EVR_OVERFLOW, "%s %" PRId64 " times %s %" PRId64 " does not fit",
                     names->dilation, window->dilation, names->kernel, window->kernel);
-  EVR_TRY(evr_check_padded(names->in, window->in, window->before, window->after, padded));
+  EVR_TRY(evr_check_padded(names->in, window->in, names->before, window->before, names->after,
+                           window->after, padded));
   if (*extent > *padded)
     return evr_fail(EVR_INVALID_ARGUMENT,
                     "%s is %" PRId64 " with %s %" PRId64 ", so it spans %" PRId64

@@ -1,5 +1,6 @@
 /* Checks of public arguments that several operations make. Each records a sentence and returns a
- * status; field names are given as the caller wrote them ("desc.in_height"). */
+ * status; field names are given as the caller wrote them ("desc.in_height"), but those of a call's
+ * buffers alone ("dy"). */
 #ifndef EVR_CORE_CHECK_H
 #define EVR_CORE_CHECK_H
 
@@ -19,13 +20,14 @@ evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode);
 evr_status evr_check_activation(const char *name, const evr_activation *activation);
 
 /* The product of four positive sizes, which has to be at most EVR_MOST_FLOATS. what is the tensor,
- * at the start of a sentence. */
-evr_status evr_check_count(const char *what, int64_t a, int64_t b, int64_t c, int64_t d,
-                           int64_t *count);
+ * at the start of a sentence; sizes says where they come from: "desc.batch x desc.in_height x ...".
+ */
+evr_status evr_check_count(const char *what, const char *sizes, int64_t a, int64_t b, int64_t c,
+                           int64_t d, int64_t *count);
 
 /* size + before + after. */
-evr_status evr_check_padded(const char *name, int64_t size, int64_t before, int64_t after,
-                            int64_t *padded);
+evr_status evr_check_padded(const char *name, int64_t size, const char *before_name, int64_t before,
+                            const char *after_name, int64_t after, int64_t *padded);
 
 /* One direction of a padded image. Reflection needs pads smaller than the image. */
 evr_status evr_check_pads(evr_pad_mode mode, const char *before_name, int64_t before,

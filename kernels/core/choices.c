@@ -35,7 +35,7 @@ evr_status evr_choices_create(const evr_allocator *allocator, evr_choices **choi
   EVR_TRY(evr_check_pointer("choices", choices));
   *choices = NULL;
   const evr_allocator used = allocator != NULL ? *allocator : (evr_allocator){NULL, NULL, NULL};
-  EVR_TRY(evr_check_allocator(&used));
+  EVR_TRY(evr_check_allocator("allocator", &used));
   evr_choices *made = evr_allocate(&used, sizeof *made);
   if (made == NULL)
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a set of choices",
@@ -149,7 +149,8 @@ static bool read_line(FILE *file, char *line, size_t size, bool *whole) {
 static evr_status parse(table *t, const evr_allocator *allocator, FILE *file, const char *path) {
   char line[EVR_CHOICE_KEY_SIZE + EVR_CHOICE_NAME_SIZE + 2];
   bool whole = false;
-  if (!read_line(file, line, sizeof line, &whole) || !whole || strcmp(line, format_line) != 0)
+  const bool any = read_line(file, line, sizeof line, &whole);
+  if (!ferror(file) && (!any || !whole || strcmp(line, format_line) != 0))
     return evr_fail(EVR_FILE_ERROR, "%.200s, line 1: not \"%s\", so this is no file of choices",
                     path, format_line);
   for (unsigned long number = 2; read_line(file, line, sizeof line, &whole); number++) {

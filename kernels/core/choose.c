@@ -34,7 +34,7 @@ evr_status evr_settings_get(const evr_plan_options *options, evr_settings *setti
     return evr_fail(EVR_INVALID_ARGUMENT,
                     "options.num_threads is %d; it must be from 0 (default) to %d", o->num_threads,
                     EVR_MOST_THREADS);
-  result = evr_check_allocator(&o->allocator);
+  result = evr_check_allocator("options.allocator", &o->allocator);
   if (result != EVR_OK) return result;
 
   if (o->effort != EVR_ESTIMATE && o->effort != EVR_MEASURE)
@@ -101,7 +101,9 @@ static bool usable(const evr_variant *variant, const evr_settings *settings, con
     return false;
   }
   if ((variant->math & EVR_SERVES(settings->math)) == 0) {
-    snprintf(reason, EVR_REASON_SIZE, "does not keep the promise of this math mode");
+    static const char *const modes[] = {"STANDARD", "EXACT", "FAST"};
+    snprintf(reason, EVR_REASON_SIZE, "does not keep the promise of options.math EVR_MATH_%s",
+             modes[settings->math]);
     return false;
   }
   if (variant->kernel->accepts != NULL && !variant->kernel->accepts(problem, reason)) return false;

@@ -4,11 +4,10 @@
 
 #include "core/status.h"
 
-evr_status evr_check_allocator(const evr_allocator *allocator) {
+evr_status evr_check_allocator(const char *name, const evr_allocator *allocator) {
   if ((allocator->allocate == NULL) != (allocator->release == NULL))
     return evr_fail(EVR_INVALID_ARGUMENT,
-                    "options.allocator.%s is NULL while the other function is set; give both or "
-                    "neither",
+                    "%s.%s is NULL while the other function is set; give both or neither", name,
                     allocator->allocate == NULL ? "allocate" : "release");
   return EVR_OK;
 }

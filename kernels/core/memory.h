@@ -9,7 +9,7 @@
 #define EVR_ALIGNMENT ((size_t)64)
 
 /* An allocator must have both functions or neither. */
-evr_status evr_check_allocator(const evr_allocator *allocator);
+evr_status evr_check_allocator(const char *name, const evr_allocator *allocator);
 
 /* EVR_ALIGNMENT-aligned memory, or NULL (no sentence is recorded). size may be 0. */
 void *evr_allocate(const evr_allocator *allocator, size_t size);

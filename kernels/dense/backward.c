@@ -120,21 +120,21 @@ evr_status evr_dense_backward_data_execute(const evr_dense_backward_data_plan *p
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("arguments", arguments));
   const evr_dense_backward_data_arguments *a = arguments;
-  EVR_TRY(evr_check_pointer("arguments.dy", a->dy));
-  EVR_TRY(evr_check_pointer("arguments.weights", a->weights));
-  EVR_TRY(evr_check_pointer("arguments.dx", a->dx));
+  EVR_TRY(evr_check_pointer("dy", a->dy));
+  EVR_TRY(evr_check_pointer("weights", a->weights));
+  EVR_TRY(evr_check_pointer("dx", a->dx));
   evr_saved saved;
   EVR_TRY(evr_activation_find_saved(&plan->slope.problem.activation, a->y, a->z, &saved));
   const evr_dense_problem *p = &plan->problem;
   const size_t workspace_bytes = evr_dense_backward_data_workspace_size(plan);
   const size_t g_bytes = (size_t)p->x_count * sizeof(float);
   const evr_buffer buffers[] = {
-      {"arguments.dy", a->dy, g_bytes, false},
-      {"arguments.y", a->y, g_bytes, false},
-      {"arguments.z", a->z, g_bytes, false},
-      {"arguments.weights", a->weights, (size_t)p->weights_count * sizeof(float), false},
-      {"arguments.dx", a->dx, (size_t)p->y_count * sizeof(float), true},
-      {"arguments.workspace", a->workspace, workspace_bytes, true},
+      {"dy", a->dy, g_bytes, false},
+      {"y", a->y, g_bytes, false},
+      {"z", a->z, g_bytes, false},
+      {"weights", a->weights, (size_t)p->weights_count * sizeof(float), false},
+      {"dx", a->dx, (size_t)p->y_count * sizeof(float), true},
+      {"workspace", a->workspace, workspace_bytes, true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   void *own, *memory;
@@ -218,22 +218,22 @@ evr_status evr_dense_backward_weights_execute(
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("arguments", arguments));
   const evr_dense_backward_weights_arguments *a = arguments;
-  EVR_TRY(evr_check_pointer("arguments.x", a->x));
-  EVR_TRY(evr_check_pointer("arguments.dy", a->dy));
-  EVR_TRY(evr_check_pointer("arguments.dweights", a->dweights));
+  EVR_TRY(evr_check_pointer("x", a->x));
+  EVR_TRY(evr_check_pointer("dy", a->dy));
+  EVR_TRY(evr_check_pointer("dweights", a->dweights));
   evr_saved saved;
   EVR_TRY(evr_activation_find_saved(&plan->slope.problem.activation, a->y, a->z, &saved));
   const evr_dense_problem *p = &plan->problem;
   const size_t workspace_bytes = evr_dense_backward_weights_workspace_size(plan);
   const size_t g_bytes = (size_t)p->y_count * sizeof(float);
   const evr_buffer buffers[] = {
-      {"arguments.x", a->x, (size_t)p->x_count * sizeof(float), false},
-      {"arguments.dy", a->dy, g_bytes, false},
-      {"arguments.y", a->y, g_bytes, false},
-      {"arguments.z", a->z, g_bytes, false},
-      {"arguments.dweights", a->dweights, (size_t)p->weights_count * sizeof(float), true},
-      {"arguments.dbias", a->dbias, (size_t)p->desc.out_features * sizeof(float), true},
-      {"arguments.workspace", a->workspace, workspace_bytes, true},
+      {"x", a->x, (size_t)p->x_count * sizeof(float), false},
+      {"dy", a->dy, g_bytes, false},
+      {"y", a->y, g_bytes, false},
+      {"z", a->z, g_bytes, false},
+      {"dweights", a->dweights, (size_t)p->weights_count * sizeof(float), true},
+      {"dbias", a->dbias, (size_t)p->desc.out_features * sizeof(float), true},
+      {"workspace", a->workspace, workspace_bytes, true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   void *own, *memory;

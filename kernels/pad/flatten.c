@@ -1,6 +1,5 @@
 /* Flattening is a copy: a dense image already is one row in the order of its layout. So is its
  * backward pass. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/check.h"
@@ -17,11 +16,8 @@ static evr_status copy(evr_layout layout, int64_t batch, int64_t channels, int64
   EVR_TRY(evr_check_at_least("height", height, 1));
   EVR_TRY(evr_check_at_least("width", width, 1));
   int64_t count;
-  if (!evr_count_floats(batch, channels, height, width, &count))
-    return evr_fail(EVR_OVERFLOW,
-                    "%s would have %" PRId64 " x %" PRId64 " x %" PRId64 " x %" PRId64
-                    " floats, which do not fit",
-                    from_name, batch, channels, height, width);
+  EVR_TRY(evr_check_count(from_name, "batch x channels x height x width", batch, channels, height,
+                          width, &count));
   EVR_TRY(evr_check_pointer(from_name, from));
   EVR_TRY(evr_check_pointer(to_name, to));
   const size_t bytes = (size_t)count * sizeof *from;

@@ -16,11 +16,14 @@ evr_status evr_pad2d_problem_init(evr_pad2d_problem *problem, const evr_pad2d_de
   EVR_TRY(evr_check_pads(d->mode, "desc.pad_left", d->pad_left, "desc.pad_right", d->pad_right,
                          "desc.in_width", d->in_width));
   evr_pad2d_sizes s;
-  EVR_TRY(
-      evr_check_padded("desc.in_height", d->in_height, d->pad_top, d->pad_bottom, &s.out_height));
-  EVR_TRY(evr_check_padded("desc.in_width", d->in_width, d->pad_left, d->pad_right, &s.out_width));
-  EVR_TRY(evr_check_count("x", d->batch, d->in_height, d->in_width, d->channels, &s.x_count));
-  EVR_TRY(evr_check_count("y", d->batch, s.out_height, s.out_width, d->channels, &s.y_count));
+  EVR_TRY(evr_check_padded("desc.in_height", d->in_height, "desc.pad_top", d->pad_top,
+                           "desc.pad_bottom", d->pad_bottom, &s.out_height));
+  EVR_TRY(evr_check_padded("desc.in_width", d->in_width, "desc.pad_left", d->pad_left,
+                           "desc.pad_right", d->pad_right, &s.out_width));
+  EVR_TRY(evr_check_count("x", "desc.batch x desc.in_height x desc.in_width x desc.channels",
+                          d->batch, d->in_height, d->in_width, d->channels, &s.x_count));
+  EVR_TRY(evr_check_count("y", "desc.batch x height and width with pads x desc.channels", d->batch,
+                          s.out_height, s.out_width, d->channels, &s.y_count));
   *problem = (evr_pad2d_problem){.desc = *d, .sizes = s};
   return EVR_OK;
 }

@@ -95,11 +95,13 @@ evr_status evr_pool2d_problem_init(evr_pool2d_problem *problem, const evr_pool2d
       count_windows(&names->vertical, &rows, d.window.ceil_mode, &s.out_height, &padded_height));
   EVR_TRY(
       count_windows(&names->horizontal, &columns, d.window.ceil_mode, &s.out_width, &padded_width));
-  EVR_TRY(evr_check_count("x", d.batch, d.in_height, d.in_width, d.channels, &s.x_count));
-  EVR_TRY(evr_check_count("y", d.batch, s.out_height, s.out_width, d.channels, &s.y_count));
+  EVR_TRY(evr_check_count("x", "desc.batch x desc.in_height x desc.in_width x desc.channels",
+                          d.batch, d.in_height, d.in_width, d.channels, &s.x_count));
+  EVR_TRY(evr_check_count("y", "desc.batch x output height x output width x desc.channels", d.batch,
+                          s.out_height, s.out_width, d.channels, &s.y_count));
   /* So that coordinates of any tap fit, and the product of the kernel's sides. */
-  EVR_TRY(evr_check_count("the padded x", d.batch, padded_height, padded_width, d.channels,
-                          &padded_count));
+  EVR_TRY(evr_check_count("the padded x", "desc.batch x height and width with pads x desc.channels",
+                          d.batch, padded_height, padded_width, d.channels, &padded_count));
 
   *problem = (evr_pool2d_problem){.desc = d,
                                   .sizes = s,

@@ -126,8 +126,8 @@ static evr_status check_labels(const int32_t *labels, int64_t rows, int64_t chan
   for (int64_t i = 0; i < rows; i++)
     if (labels[i] < 0 || labels[i] >= channels)
       return evr_fail(EVR_INVALID_ARGUMENT,
-                      "arguments.labels[%" PRId64 "] is %" PRId32 "; it must be from 0 to %" PRId64,
-                      i, labels[i], channels - 1);
+                      "labels[%" PRId64 "] is %" PRId32 "; it must be from 0 to %" PRId64, i,
+                      labels[i], channels - 1);
   return EVR_OK;
 }
 
@@ -136,21 +136,20 @@ evr_status evr_softmax_cross_entropy_execute(const evr_softmax_cross_entropy_pla
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("arguments", arguments));
   const evr_softmax_cross_entropy_arguments *a = arguments;
-  EVR_TRY(evr_check_pointer("arguments.x", a->x));
-  EVR_TRY(evr_check_pointer("arguments.loss", a->loss));
-  EVR_TRY(evr_check_pointer("arguments.dx", a->dx));
+  EVR_TRY(evr_check_pointer("x", a->x));
+  EVR_TRY(evr_check_pointer("loss", a->loss));
+  EVR_TRY(evr_check_pointer("dx", a->dx));
   if ((a->labels == NULL) == (a->targets == NULL))
-    return evr_fail(EVR_INVALID_ARGUMENT,
-                    "arguments.labels and arguments.targets are %s; give one of them",
+    return evr_fail(EVR_INVALID_ARGUMENT, "labels and targets are %s; give one of them",
                     a->labels == NULL ? "NULL" : "both given");
   const int64_t rows = plan->problem.desc.batch * plan->problem.pixels;
   const size_t bytes = (size_t)plan->problem.count * sizeof(float);
   const evr_buffer buffers[] = {
-      {"arguments.x", a->x, bytes, false},
-      {"arguments.labels", a->labels, (size_t)rows * sizeof(int32_t), false},
-      {"arguments.targets", a->targets, bytes, false},
-      {"arguments.loss", a->loss, (size_t)rows * sizeof(float), true},
-      {"arguments.dx", a->dx, bytes, true},
+      {"x", a->x, bytes, false},
+      {"labels", a->labels, (size_t)rows * sizeof(int32_t), false},
+      {"targets", a->targets, bytes, false},
+      {"loss", a->loss, (size_t)rows * sizeof(float), true},
+      {"dx", a->dx, bytes, true},
   };
   EVR_TRY(evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]));
   if (a->labels != NULL) EVR_TRY(check_labels(a->labels, rows, plan->problem.desc.channels));

@@ -22,7 +22,8 @@ evr_status evr_softmax_prepare(const evr_softmax_desc *desc, const evr_plan_opti
   EVR_TRY(evr_check_at_least("desc.width", d->width, 1));
   EVR_TRY(evr_check_layout("desc.layout", d->layout));
   int64_t count;
-  EVR_TRY(evr_check_count("x", d->batch, d->height, d->width, d->channels, &count));
+  EVR_TRY(evr_check_count("x", "desc.batch x desc.height x desc.width x desc.channels", d->batch,
+                          d->height, d->width, d->channels, &count));
   EVR_TRY(evr_settings_get(options, settings));
   *problem = (evr_softmax_problem){.desc = *d,
                                    .pixels = d->height * d->width,

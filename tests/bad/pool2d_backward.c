@@ -118,7 +118,10 @@ static const bad_row rows[] = {
     INVALID(DESC, SET(desc.window.pad_left, 3), "desc.window.pad_left is 3"),
     INVALID(DESC, SET(desc.window.pad_right, 2), "desc.window.pad_right is 2"),
     /* products that overflow */
-    {DESC, {SET(desc.batch, INT64_MAX)}, EVR_OVERFLOW, {"x would have 9223372036854775807"}},
+    {DESC,
+     {SET(desc.batch, INT64_MAX)},
+     EVR_OVERFLOW,
+     {"x would have 9223372036854775807", "(desc.batch x "}},
     {DESC,
      {SET(desc.batch, INT64_C(1) << 60), SET(desc.channels, 16)},
      EVR_OVERFLOW,
