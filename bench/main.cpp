@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -256,15 +257,28 @@ void check_direction(const std::vector<Suite> &suites, Direction direction) {
   }
 }
 
+bool any_has_variant(const std::vector<Suite> &suites, Direction direction,
+                     const std::string &name) {
+  return std::any_of(suites.begin(), suites.end(), [&](const Suite &suite) {
+    return no_such_direction(suite, direction).empty() &&
+           has_variant(suite.layers.front(), direction, name);
+  });
+}
+
 // A name that none of the suites' operations has: else every layer would be skipped with the same
 // sentence.
 void check_variant_name(const std::string &name, const std::vector<Suite> &suites,
                         Direction direction) {
-  if (name.empty()) return;
-  for (const Suite &suite : suites) {
-    if (has_variant(suite.layers.front(), direction, name)) return;
+  if (name.empty() || any_has_variant(suites, direction, name)) return;
+  std::string others;
+  for (Direction other :
+       {Direction::forward, Direction::backward_data, Direction::backward_weights}) {
+    if (any_has_variant(suites, other, name))
+      others += (others.empty() ? "" : ", ") + std::string(direction_name(other));
   }
-  throw Complaint("--variant \"" + name + "\" is the name of no variant.");
+  if (others.empty()) throw Complaint("--variant \"" + name + "\" is the name of no variant.");
+  throw Complaint("--variant \"" + name + "\" is no variant of --direction " +
+                  direction_name(direction) + ", but of " + others + ".");
 }
 
 int run(const Options &o, const std::string &command) {

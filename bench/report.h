@@ -46,7 +46,7 @@ class Table {
   void peers_layer(const LayerResult &layer);
   void peers_heading(const Suite &suite);
   void variants_summary(const SuiteResult &suite, const Summary &summary);
-  void peers_summary(const Summary &summary);
+  void peers_summary(const SuiteResult &suite, const Summary &summary);
   void skips(const SuiteResult &suite);
   void noise(const SuiteResult &suite);
   void short_variants_layer(const LayerResult &layer);

@@ -91,7 +91,7 @@ double ratio_to_ours(const LayerResult &layer, const Contender *other) {
 Summary summarize(const SuiteResult &suite, const Machine &machine, int threads) {
   Summary summary;
   // Names in the order of their first appearance. What the library chose may bear several names,
-  // so it stands first under one, and a name that is never anything but its choice needs no line.
+  // so it stands first under one; and beside peers under no other.
   std::vector<std::pair<std::string, Role>> names;
   bool any_peer = false, any_variant = false, any_ours = false;
   for (const LayerResult &layer : suite.layers) {
@@ -126,10 +126,10 @@ Summary summarize(const SuiteResult &suite, const Machine &machine, int threads)
   if (any_ours)
     add_overall("evrisim", Role::ours, [](const LayerResult &layer) { return layer.ours(); });
   for (const auto &[name, role] : names) {
-    if (role == Role::ours) continue;
+    if (role == Role::ours && any_peer) continue;
     const std::string &wanted = name;
     const auto pick = [&wanted](const LayerResult &layer) { return layer.find(wanted); };
-    add_overall(name, role, pick);
+    add_overall(name, role == Role::ours ? Role::variant : role, pick);
     if (!any_ours) continue;
     const Against found = against(suite, name, pick);
     if (found.layers > 0) summary.against.push_back(found);

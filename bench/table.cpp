@@ -286,18 +286,17 @@ void Table::layer(const LayerResult &layer) {
   out_.flush();
 }
 
+// Whether the choice is of that family itself, which then has no time of its own.
+static bool is_choice(const LayerResult &layer, const std::string &column) {
+  return layer.ours() && !layer.find(column) && layer.ours()->name.rfind(column, 0) == 0;
+}
+
 void Table::peers_layer(const LayerResult &layer) {
   const Contender *ours = layer.ours();
   const int threads = context_.settings.timing.threads;
   out_ << left(fit(layer.layer.name, name_width_), name_width_) << " ";
   if (!ours) {
-    std::string reason = "not timed";
-    for (const Skip &skip : layer.skipped) {
-      const bool peer = std::any_of(context_.peers.begin(), context_.peers.end(),
-                                    [&](const auto &p) { return p.first == skip.contender; });
-      if (!peer) reason = skip.contender + " skipped: " + skip.reason;
-    }
-    out_ << paint(red, reason) << "\n";
+    out_ << paint(red, "skipped: see below") << "\n";
     return;
   }
   out_ << left(fit(ours->name, variant_width), variant_width) << " "
@@ -310,7 +309,7 @@ void Table::peers_layer(const LayerResult &layer) {
   for (const std::string &column : columns_) {
     const Contender *other = layer.find(column);
     const int width = std::max(6, width_of(heading_of(column)));
-    if (!other && ours->name.rfind(column, 0) == 0)  // the choice is of that family itself
+    if (is_choice(layer, column))
       out_ << " " << right("=", width);
     else
       out_ << " " << ratio_cell(ratio_to_ours(layer, other), width);
@@ -397,7 +396,7 @@ void Table::worst(const Choice &choice) {
 void Table::end_suite(const SuiteResult &suite) {
   const Summary summary = summarize(suite, context_.machine, context_.settings.timing.threads);
   if (context_.settings.comparison == Comparison::peers)
-    peers_summary(summary);
+    peers_summary(suite, summary);
   else
     variants_summary(suite, summary);
   worst(summary.choice);
@@ -406,7 +405,7 @@ void Table::end_suite(const SuiteResult &suite) {
   out_.flush();
 }
 
-void Table::peers_summary(const Summary &summary) {
+void Table::peers_summary(const SuiteResult &suite, const Summary &summary) {
   const Overall *ours = nullptr;
   for (const Overall &o : summary.overall) {
     if (o.role == Role::ours) ours = &o;
@@ -428,9 +427,13 @@ void Table::peers_summary(const Summary &summary) {
   for (const std::string &column : columns_) {
     const Against *a = find(column);
     const int width = std::max(6, width_of(heading_of(column)));
-    out_ << " " << ratio_cell(a ? (context_.weighted ? a->weighted : a->ratio) : 0, width);
-    counts +=
-        " " + right(a ? std::to_string(a->faster) + "/" + std::to_string(a->layers) : "-", width);
+    const bool same =
+        !a && std::all_of(suite.layers.begin(), suite.layers.end(),
+                          [&](const LayerResult &layer) { return is_choice(layer, column); });
+    const std::string none = right(same ? "=" : "-", width);
+    out_ << " " << (a ? ratio_cell(context_.weighted ? a->weighted : a->ratio, width) : none);
+    counts += " " + (a ? right(std::to_string(a->faster) + "/" + std::to_string(a->layers), width)
+                       : none);
   }
   out_ << "\n" << counts << "\n";
   if (const Against *best = find("best peer"); best && best->layers > 0) {

@@ -154,7 +154,8 @@ class Refusals(unittest.TestCase):
 
     def test_variant_of_another_direction(self):
         self.refused('--compare', 'peers', '--direction', 'backward-weights', '--variant',
-                     'few-outputs', holds=['--variant', '"few-outputs"'])
+                     'few-outputs', holds=['--variant', '"few-outputs"', 'backward-weights, but of '
+                                           'forward, backward-data'])
 
 
 class Runs(unittest.TestCase):
@@ -383,6 +384,22 @@ class Runs(unittest.TestCase):
         if any('best_peer' in layer for layer in results['suites'][0]['layers']):
             choice = self.check_choice(results['suites'][0], other=('peer',))
             self.assertEqual(choice['against'], 'best peer')
+
+    def test_variant_that_is_skipped(self):
+        result = run('--compare', 'peers', '--variant', 'winograd4', '--math', 'fast', '--filter',
+                     'lenet5_c1', *QUICK, COLUMNS='80')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, 'lenet5_c1 +skipped: see below')
+        self.assertIn('needs\n    desc.kernel_height 3; it is 5 (all layers)', result.stdout)
+        for line in result.stdout.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_every_variant_has_a_mean(self):
+        # Also one that is the choice on all layers.
+        suite = self.results('--filter', 'lenet5_c1', shows=['as chosen'])['suites'][0]
+        timed = {c['name'] for c in suite['layers'][0]['contenders'] if 'median_ns' in c}
+        means = [o['name'] for o in suite['summary']['overall']]
+        self.assertEqual(sorted(means), sorted(timed | {'evrisim'}))
 
     def test_worst_of_few(self):
         # The table of a few layers says it all; the data have it always.
