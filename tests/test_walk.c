@@ -1,6 +1,6 @@
 /* Walks the registry: each variant of the operation named as an argument against the reference, or
  * only those whose names begin with a second argument. What this machine cannot run is skipped by
- * name. */
+ * name; where that is all of them, so is the test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,8 @@ static int job_count;
 static int beside_reference; /* variants that run here */
 static const char *only = "";
 
+#define SKIPPED_STATUS 77 /* to meson: nothing was tested */
+
 START_TEST(walk_one_variant) {
   const job *j = &jobs[_i];
   walk w;
@@ -35,8 +37,7 @@ START_TEST(walk_one_variant) {
 END_TEST
 
 START_TEST(walk_has_variants) {
-  ck_assert_msg(beside_reference > 0 || only[0] != '\0',
-                "no variant beside the reference was walked");
+  ck_assert_msg(beside_reference > 0, "no variant beside the reference was walked");
 }
 END_TEST
 
@@ -76,6 +77,9 @@ static void list_jobs(evr_operation operation) {
       jobs[job_count++] = (job){&registry[i], &check[c]};
     }
   }
+  if (only[0] != '\0' && beside_reference == 0 && skipped == 0)
+    printf("SKIPPED: %s %s...: this build has no such variant\n", evr_operation_name(operation),
+           only);
   printf("%s: %d variants beside the reference are walked, %d are skipped\n",
          evr_operation_name(operation), beside_reference, skipped);
 }
@@ -88,6 +92,7 @@ int main(int argc, char **argv) {
   if (argc == 3) only = argv[2];
   suite_begin("walk");
   list_jobs(operation_of(argv[1]));
+  if (only[0] != '\0' && job_count == 0) return SKIPPED_STATUS;
   Suite *suite = suite_create(argv[1]);
   tcase_add_test(suite_case(suite, "registry"), walk_has_variants);
   tcase_add_loop_test(suite_case(suite, "variants"), walk_one_variant, 0, job_count);
