@@ -170,6 +170,14 @@ static bool run_stages(const settings *s, work *w) {
 static bool prepare(const settings *s, work *w) {
   char error[IMAGE_ERROR_SIZE];
   if (!image_read(s->picture_path, &w->picture, error)) return complain(error);
+  if (s->window_height > w->picture.height || s->window_width > w->picture.width) {
+    char sentence[200];
+    snprintf(sentence, sizeof sentence,
+             "--window is %lld rows by %lld columns; the picture has only %lld by %lld",
+             (long long)s->window_height, (long long)s->window_width, (long long)w->picture.height,
+             (long long)w->picture.width);
+    return complain(sentence);
+  }
   if (!s->color) image_make_grey(&w->picture);
   /* HWIO, and one input channel in each group: taps outermost, channels innermost. */
   int64_t taps = s->filter.height * s->filter.width, channels = w->picture.channels;

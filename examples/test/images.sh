@@ -44,12 +44,13 @@ succeeds "JPEG" plain upright.jpg
 has "JPEG" "24 x 32 pixels, 8 bits"
 same "a camera's orientation" upright.jpg sideways.jpg
 
-# Pictures smaller than the filter and the window, and odd sizes.
+# Pictures smaller than the filter, with windows as large, and odd sizes.
 for size in "1 1" "1 5" "5 1" "2 3" "7 7"; do
   set -- $size
   { echo "P2 $1 $2 9"; i=0; while [ $i -lt $(($1 * $2)) ]; do echo $((i % 10)); i=$((i + 1)); done; } >small.pgm
+  window=$(($2 < 3 ? $2 : 3))x$(($1 < 3 ? $1 : 3))
   for mode in replicate zero; do
-    succeeds "$1 x $2, $mode" fdc -k outline --window 3 --stride 2 --pad-mode $mode -o out small.pgm
+    succeeds "$1 x $2, $mode" fdc -k outline --window $window --stride 2 --pad-mode $mode -o out small.pgm
     has "$1 x $2, $mode" "same bits"
     has "$1 x $2, $mode" "filter .* $1 x $2 x 1 "
     has "$1 x $2, $mode" "condense .* $((($1 + 1) / 2)) x $((($2 + 1) / 2)) x 1 "

@@ -56,6 +56,8 @@ refused "activation" 2 'none of relu' fdc -a softplus "$still_life"
 refused "alpha of relu" 2 'only leaky-relu' fdc -a relu:1 "$still_life"
 refused "pool" 2 'none of max' fdc -p median "$still_life"
 refused "window zero" 2 'whole number' fdc --window 0 "$still_life"
+refused "window larger than the picture" 1 'is 257 rows by 2 columns; the picture has only 256 by 384' \
+  fdc --window 257x2 "$still_life"
 refused "window word" 2 'whole number' fdc --window 2xtwo "$still_life"
 refused "threads" 2 'whole number' fdc --threads 0 "$still_life"
 refused "bias" 2 'finite number' fdc --bias nan "$still_life"
