@@ -22,6 +22,8 @@ build=$root/build
 setup_begin "$build/logs"
 setup_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
 setup_optional "${packages_optional[@]}"
+[ -f "$build/build.ninja" ] ||
+  echo "Building everything for the first time: about 3 minutes on two CPUs; here are $(nproc)."
 configure_and_compile "$build" "${whole_build[@]}" || exit 1
 
 # The programs find the library by their own place, for which the loader needs /proc; a bare chroot
