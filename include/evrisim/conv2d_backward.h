@@ -47,7 +47,14 @@ EVR_API const char *evr_conv2d_backward_data_plan_variant(
     const evr_conv2d_backward_data_plan *plan);
 /** Most threads that the plan uses. 0 for NULL. */
 EVR_API int evr_conv2d_backward_data_plan_threads(const evr_conv2d_backward_data_plan *plan);
-/** Bytes of workspace for one execution, with room to pack plain weights. 0 for a NULL plan. */
+/** Bytes of workspace for one execution, with room to pack plain weights. 0 for a NULL plan.
+ *
+ *  The tensors' size is no limit to it, as it is in the forward pass. It is the sum of what
+ *  applies: the packed weights; g, with a fused activation; the gradient of the padded image, with
+ *  EVR_PAD_REPLICATE or EVR_PAD_REFLECT; and for the largest of the convolutions of g a copy of the
+ *  part of g that they read, with its pads, where they do not read all of g; their result, where it
+ *  cannot be written to dx in place; and the forward variant's scratch, which may be so much for
+ *  each thread. options.num_threads limits that. */
 EVR_API size_t evr_conv2d_backward_data_workspace_size(const evr_conv2d_backward_data_plan *plan);
 
 /** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). */
@@ -118,7 +125,13 @@ EVR_API const char *evr_conv2d_backward_weights_plan_variant(
     const evr_conv2d_backward_weights_plan *plan);
 /** Most threads that the plan uses. 0 for NULL. */
 EVR_API int evr_conv2d_backward_weights_plan_threads(const evr_conv2d_backward_weights_plan *plan);
-/** Bytes of workspace for one execution. 0 for a NULL plan. */
+/** Bytes of workspace for one execution. 0 for a NULL plan.
+ *
+ *  The tensors' size is no limit to it. It is the sum of what applies: g, with a fused activation;
+ *  for each thread what one block needs, the rows of the padded image under it and its g, of some
+ *  of the channels, and sums; and of the direct variants a padded copy of x with its channels last
+ *  (none where x is that already), and the sums of all blocks, where threads share out blocks and
+ *  these sums are no larger than x and y. The reference needs nothing but g. */
 EVR_API size_t
 evr_conv2d_backward_weights_workspace_size(const evr_conv2d_backward_weights_plan *plan);
 
