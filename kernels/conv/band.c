@@ -211,17 +211,20 @@ size_t evr_band_bytes(const evr_band_shape *shape) {
 typedef struct layer {
   const evr_conv2d_problem *p;
   const evr_band_shape *shape;
-  const float *x; /* of the image and group */
-  const float *zeros;
-  const float **pointers; /* next free ones */
+  uintptr_t x; /* of the image and group */
+  uintptr_t zeros;
+  evr_region *regions;
+  int64_t count;
+  uintptr_t *addresses; /* tables, and how much of them is filled */
   int64_t *places;
-  evr_run *run;
+  evr_run *runs;
+  int64_t address_count, place_count, run_count;
 } layer;
 
-static const float *edge_pixel(const layer *l, const float *row, int64_t column) {
+static uintptr_t edge_pixel(const layer *l, uintptr_t row, int64_t column) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
-  return iw < 0 ? l->zeros : row + iw * d->in_channels;
+  return iw < 0 ? l->zeros : evr_address(row, iw * d->in_channels);
 }
 
 /* Where the taps of one window column read: output column ow reads column ow * stride + shift of
@@ -241,21 +244,22 @@ static tap_column find_tap_column(const evr_conv2d_desc *d, int64_t kw) {
 static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
                       const tap_column *c) {
   const evr_conv2d_desc *d = &l->p->desc;
-  const float **out = l->pointers;
-  l->pointers += end - ow;
+  uintptr_t *out = l->addresses + l->address_count;
+  l->address_count += end - ow;
   const int64_t ih = evr_source_pixel(evr_window_top(l->p, oh) + kh * d->dilation_height,
                                       d->in_height, d->pad_mode);
   if (ih < 0) {
     for (; ow < end; ow++) *out++ = l->zeros;
     return;
   }
-  const float *row = l->x + ih * d->in_width * d->in_channels;
+  const uintptr_t row = evr_address(l->x, ih * d->in_width * d->in_channels);
   const int64_t stride = d->stride_width, shift = c->shift;
   const int64_t inside = evr_min(c->inside, end), beyond = evr_min(c->beyond, end);
   for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
   if (ow < beyond) {
     const int64_t channels = d->in_channels;
-    out = evr_point_on(out, beyond - ow, row + (ow * stride + shift) * channels, stride * channels);
+    out = evr_point_on(out, beyond - ow, evr_address(row, (ow * stride + shift) * channels),
+                       stride * channels);
     ow = beyond;
   }
   for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
@@ -283,9 +287,10 @@ static void point_windows(layer *l, const rectangle *r, int64_t kh, int64_t kw) 
     if (start >= end) continue;
     const int64_t ih = evr_window_top(l->p, oh) + kh * d->dilation_height;
     const int64_t iw = start * d->stride_width + shift;
-    l->pointers =
-        evr_point_on(l->pointers, end - start, l->x + (ih * d->in_width + iw) * d->in_channels,
-                     d->stride_width * d->in_channels);
+    evr_point_on(l->addresses + l->address_count, end - start,
+                 evr_address(l->x, (ih * d->in_width + iw) * d->in_channels),
+                 d->stride_width * d->in_channels);
+    l->address_count += end - start;
   }
 }
 
@@ -294,43 +299,38 @@ static void add_places(layer *l, const rectangle *r) {
   const evr_spread to = evr_output_spread(l->p);
   if (r->left == 0 && r->right == width && to.row == width * to.pixel) {
     const int64_t start = evr_max(r->first, r->top * width);
-    l->places = evr_count_on(l->places, evr_min(r->last, r->bottom * width) - start,
-                             start * to.pixel, to.pixel);
+    const int64_t count = evr_min(r->last, r->bottom * width) - start;
+    evr_count_on(l->places + l->place_count, count, start * to.pixel, to.pixel);
+    l->place_count += count;
     return;
   }
   for (int64_t oh = r->top; oh < r->bottom; oh++) {
     int64_t start, end;
     row_span(r, width, oh, &start, &end);
-    if (start < end)
-      l->places = evr_count_on(l->places, end - start, oh * to.row + start * to.pixel, to.pixel);
+    if (start >= end) continue;
+    evr_count_on(l->places + l->place_count, end - start, oh * to.row + start * to.pixel, to.pixel);
+    l->place_count += end - start;
   }
 }
 
 /* inside: these taps are, for all pixels. */
-static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range rows,
-                       tap_range columns, bool inside) {
+static void add_region(layer *l, const rectangle *r, tap_range rows, tap_range columns,
+                       bool inside) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
-  evr_region *region = &band->regions[band->count++];
-  region->pointers = l->pointers;
-  region->places = l->places;
-  region->run = l->run;
+  evr_region region = {.run = l->run_count, .address = l->address_count, .place = l->place_count};
   add_places(l, r);
-  region->pixels = l->places - region->places;
-  region->pointer_step = inside ? 0 : region->pixels;
-  if (region->pixels == 0) {
-    band->count--;
-    return;
-  }
+  region.pixels = l->place_count - region.place;
+  region.address_step = inside ? 0 : region.pixels;
+  if (region.pixels == 0) return;
   if (inside && rows.first < rows.end && columns.first < columns.end)
     point_windows(l, r, rows.first, columns.first);
   for (int64_t kh = rows.first; kh < rows.end; kh++)
     for (int64_t kw = columns.first; kw < columns.end; kw++) {
       const int64_t down = (kh - rows.first) * d->dilation_height * d->in_width;
       const int64_t right = (kw - columns.first) * d->dilation_width;
-      l->run->k = (kh * d->kernel_width + kw) * l->p->group_in;
-      l->run->shift = inside ? (down + right) * d->in_channels : 0;
-      l->run++;
+      l->runs[l->run_count++] = (evr_run){(kh * d->kernel_width + kw) * l->p->group_in,
+                                          inside ? (down + right) * d->in_channels : 0};
       if (inside) continue;
       const tap_column c = find_tap_column(d, kw);
       for (int64_t oh = r->top; oh < r->bottom; oh++) {
@@ -339,7 +339,8 @@ static void add_region(evr_band *band, layer *l, const rectangle *r, tap_range r
         if (start < end) point_row(l, oh, start, end, kh, &c);
       }
     }
-  region->runs = l->run - region->run;
+  region.runs = l->run_count - region.run;
+  l->regions[l->count++] = region;
 }
 
 static tap_range taps_of_row(const evr_conv2d_problem *p, int64_t oh) {
@@ -353,7 +354,7 @@ static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
 }
 
 /* Regions of a band's pixels, first to last - 1. Returns false where there are too many. */
-static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last) {
+static bool add_regions(layer *l, int64_t first, int64_t last) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t width = l->p->sizes.conv_width;
   const int64_t top = first / width, bottom = (last - 1) / width + 1;
@@ -369,9 +370,9 @@ static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last) {
       const tap_range rows = edge ? all_rows : taps_of_row(l->p, row);
       for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(l->p, next)));)
         next++;
-      if (band->count == EVR_MOST_REGIONS) return false;
+      if (l->count == EVR_MOST_REGIONS) return false;
       const rectangle r = {row, next, left, right, first, last};
-      add_region(band, l, &r, rows, columns, inside);
+      add_region(l, &r, rows, columns, inside);
     }
   }
   return true;
@@ -379,70 +380,154 @@ static bool add_regions(evr_band *band, layer *l, int64_t first, int64_t last) {
 
 /* Window rows as runs: regions are rows of pixels that have the same ones inside the image. The
  * band is one region so far. Too many are none. */
-static void cut_rows(evr_band *band, const layer *l, int64_t first, int64_t last) {
+static void cut_rows(layer *l, int64_t first, int64_t last) {
   const int64_t width = l->p->sizes.conv_width;
-  const evr_region whole = band->regions[0];
+  const evr_region whole = l->regions[0];
   const int64_t top = first / width, bottom = (last - 1) / width + 1;
   int count = 0;
   for (int64_t row = top, next; row < bottom; row = next, count++) {
     const tap_range rows = taps_of_row(l->p, row);
     for (next = row + 1; next < bottom && same_taps(rows, taps_of_row(l->p, next));) next++;
     if (count == EVR_MOST_REGIONS) {
-      band->regions[0] = whole;
+      l->regions[0] = whole;
       return;
     }
     const int64_t skipped = evr_max(row * width, first) - first;
-    evr_region *region = &band->regions[count];
+    evr_region *region = &l->regions[count];
     *region = whole;
     region->pixels = evr_min(next * width, last) - first - skipped;
-    region->pointers += skipped;
-    region->places += skipped;
+    region->address += skipped;
+    region->place += skipped;
     region->run += rows.first;
     region->runs = rows.end - rows.first;
   }
-  band->count = count;
+  l->count = count;
 }
 
-void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
-                   const float *x, int64_t image, int64_t group, int64_t first_pixel,
-                   int64_t pixels, bool skip, void *scratch) {
+/* Lays out pixels of an image that x is the address of, and copy that of its copy. */
+static void lay_out(layer *l, int64_t first_pixel, int64_t pixels, bool skip, uintptr_t copy) {
+  const evr_conv2d_problem *p = l->p;
   const evr_conv2d_desc *d = &p->desc;
-  char *const places = (char *)scratch + shape->pointer_bytes;
-  char *const runs = places + shape->place_bytes;
-  float *const zeros = (float *)(void *)(runs + shape->run_bytes);
-  layer l = {
-      .p = p,
-      .shape = shape,
-      .x = x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in,
-      .zeros = zeros,
-      .pointers = scratch,
-      .places = (int64_t *)(void *)places,
-      .run = (evr_run *)(void *)runs,
-  };
+  const evr_band_shape *shape = l->shape;
   const int64_t width = p->sizes.conv_width;
   const int64_t top = first_pixel == 0 ? 0 : first_pixel / width;
   const int64_t bottom = first_pixel + pixels <= width ? 1 : (first_pixel + pixels - 1) / width + 1;
   const rectangle all = {top, bottom, 0, width, first_pixel, first_pixel + pixels};
-  band->count = 0;
   if (shape->folded) {
-    band->regions[band->count++] = (evr_region){.pixels = pixels,
-                                                .runs = d->kernel_height,
-                                                .run = l.run,
-                                                .pointers = l.pointers,
-                                                .pointer_step = 0,
-                                                .places = l.places};
-    add_places(&l, &all);
-    evr_band_point_rows(shape, p, l.x, first_pixel, pixels, zeros, l.pointers, l.run);
-    if (skip && shape->way != EVR_LEAVE_NONE) cut_rows(band, &l, first_pixel, first_pixel + pixels);
+    l->regions[l->count++] = (evr_region){.pixels = pixels, .runs = d->kernel_height};
+    add_places(l, &all);
+    evr_band_point_rows(shape, p, l->x, first_pixel, pixels, copy, l->addresses, l->runs);
+    l->address_count = pixels;
+    l->run_count = d->kernel_height;
+    if (skip && shape->way != EVR_LEAVE_NONE) cut_rows(l, first_pixel, first_pixel + pixels);
     return;
   }
-  if (shape->zero_bytes > 0) memset(zeros, 0, shape->zero_bytes);
-  const layer start = l;
   if (skip && shape->way != EVR_LEAVE_NONE) {
-    if (add_regions(band, &l, first_pixel, first_pixel + pixels)) return;
-    l = start;
-    band->count = 0;
+    if (add_regions(l, first_pixel, first_pixel + pixels)) return;
+    l->count = l->address_count = l->place_count = l->run_count = 0;
   }
-  add_region(band, &l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width},
+  add_region(l, &all, (tap_range){0, d->kernel_height}, (tap_range){0, d->kernel_width},
              !is_padded(d));
+}
+
+/* Where the parts of a band's scratch begin: tables, and then zeros or the copy. */
+static layer divide_scratch(const evr_band_shape *shape, const evr_conv2d_problem *p,
+                            evr_region *regions, void *scratch, float **rest) {
+  char *const places = (char *)scratch + shape->pointer_bytes;
+  char *const runs = places + shape->place_bytes;
+  *rest = (float *)(void *)(runs + shape->run_bytes);
+  return (layer){.p = p,
+                 .shape = shape,
+                 .regions = regions,
+                 .addresses = scratch,
+                 .places = (int64_t *)(void *)places,
+                 .runs = (evr_run *)(void *)runs,
+                 .zeros = (uintptr_t)*rest};
+}
+
+static evr_band finish(const layer *l) {
+  return (evr_band){.regions = l->regions,
+                    .count = l->count,
+                    .runs = l->runs,
+                    .addresses = l->addresses,
+                    .places = l->places,
+                    .run_count = l->run_count,
+                    .address_count = l->address_count,
+                    .place_count = l->place_count};
+}
+
+static const float *of_image(const evr_conv2d_problem *p, const float *x, int64_t image,
+                             int64_t group) {
+  const evr_conv2d_desc *d = &p->desc;
+  return x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in;
+}
+
+void evr_band_init(evr_band *band, evr_region *regions, const evr_band_shape *shape,
+                   const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
+                   int64_t first_pixel, int64_t pixels, bool skip, void *scratch) {
+  float *rest;
+  layer l = divide_scratch(shape, p, regions, scratch, &rest);
+  const float *const own = of_image(p, x, image, group);
+  l.x = (uintptr_t)own;
+  if (shape->zero_bytes > 0) memset(rest, 0, shape->zero_bytes);
+  if (shape->copied) evr_band_copy_rows(shape, p, own, first_pixel, pixels, rest);
+  lay_out(&l, first_pixel, pixels, skip, (uintptr_t)rest);
+  *band = finish(&l);
+}
+
+/* Of tables that are laid out to be kept. */
+#define MOST_KEPT_BYTES 16384
+
+/* Takes so many bytes, whole lines, and puts the table there; returns where it is. */
+static const void *put(char **free, const void *table, int64_t count, size_t size) {
+  char *const at = *free;
+  memcpy(at, table, (size_t)count * size);
+  *free = at + evr_size_lines((size_t)count * size);
+  return at;
+}
+
+const evr_kept_band *evr_band_keep(const evr_band_shape *shape, const evr_conv2d_problem *p) {
+  const size_t tables =
+      evr_size_sum(evr_size_sum(shape->pointer_bytes, shape->place_bytes), shape->run_bytes);
+  if (p->prepared.room == NULL || shape->edges || tables > MOST_KEPT_BYTES) return NULL;
+  _Alignas(64) char scratch[MOST_KEPT_BYTES];
+  evr_region regions[EVR_MOST_REGIONS];
+  float *rest;
+  layer l = divide_scratch(shape, p, regions, scratch, &rest);
+  const bool skips = shape->way != EVR_LEAVE_NONE;
+  lay_out(&l, 0, p->sizes.conv_height * p->sizes.conv_width, skips, 0);
+  for (int64_t r = 0; r < l.count; r++)
+    if (shape->zero_bytes > 0 && regions[r].address_step != 0) return NULL;
+  const size_t bytes = evr_size_lines(sizeof(evr_kept_band)) +
+                       evr_size_lines((size_t)l.count * sizeof *l.regions) +
+                       evr_size_lines((size_t)l.run_count * sizeof *l.runs) +
+                       evr_size_lines((size_t)l.address_count * sizeof *l.addresses) +
+                       evr_size_lines((size_t)l.place_count * sizeof *l.places);
+  if (bytes > EVR_PREPARED_ROOM) return NULL;
+  evr_kept_band *const kept = p->prepared.room;
+  char *free = (char *)p->prepared.room + evr_size_lines(sizeof *kept);
+  kept->skips = skips;
+  kept->band = finish(&l);
+  kept->band.regions = put(&free, l.regions, l.count, sizeof *l.regions);
+  kept->band.runs = put(&free, l.runs, l.run_count, sizeof *l.runs);
+  kept->band.addresses = put(&free, l.addresses, l.address_count, sizeof *l.addresses);
+  kept->band.places = put(&free, l.places, l.place_count, sizeof *l.places);
+  return kept;
+}
+
+void evr_band_recall(evr_band *band, const evr_kept_band *kept, const evr_band_shape *shape,
+                     const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
+                     void *scratch) {
+  *band = kept->band;
+  const float *from = of_image(p, x, image, group);
+  if (shape->copied) {
+    float *const copy = (float *)(void *)((char *)scratch + shape->pointer_bytes +
+                                          shape->place_bytes + shape->run_bytes);
+    evr_band_copy_rows(shape, p, from, 0, p->sizes.conv_height * p->sizes.conv_width, copy);
+    from = copy;
+  }
+  uintptr_t *const addresses = scratch;
+  for (int64_t i = 0; i < band->address_count; i++)
+    addresses[i] = (uintptr_t)from + kept->band.addresses[i];
+  band->addresses = addresses;
 }

@@ -49,16 +49,26 @@ typedef struct evr_run {
 
 typedef struct evr_region {
   int64_t pixels, runs;
-  const evr_run *run;
-  const float **pointers; /* of run r and pixel m: [r * pointer_step + m] */
-  int64_t pointer_step;   /* 0 where all runs share them: no tap is outside image or copy */
-  const int64_t *places;  /* each pixel's first output, from the image's first pixel */
+  int64_t run, address, place; /* its first, in the tables of the band */
+  int64_t address_step; /* from one run's to the next's; 0 where all runs share them, as no tap is
+                           outside image or copy */
 } evr_region;
 
 typedef struct evr_band {
-  evr_region regions[EVR_MOST_REGIONS];
-  int count;
+  const evr_region *regions;
+  int64_t count;
+  const evr_run *runs;
+  const uintptr_t *addresses; /* of a run and pixel */
+  const int64_t *places;      /* of a pixel's first output, from the image's first pixel */
+  int64_t run_count, address_count, place_count;
 } evr_band;
+
+/* A band that a plan keeps, as all calls lay it out alike: its addresses count from where x or its
+ * copy is. */
+typedef struct evr_kept_band {
+  evr_band band;
+  bool skips; /* zero taps are left out */
+} evr_kept_band;
 
 /* Sets what does not depend on the size of a band. */
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
@@ -77,10 +87,19 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 /* Bytes of scratch of one band, saturating. */
 size_t evr_band_bytes(const evr_band_shape *shape);
 
-/* Lays out the regions of a band in scratch (aligned). skip: zero taps may be left out, as all
- * weights are finite. */
-void evr_band_init(evr_band *band, const evr_band_shape *shape, const evr_conv2d_problem *p,
-                   const float *x, int64_t image, int64_t group, int64_t first_pixel,
-                   int64_t pixels, bool skip, void *scratch);
+/* Lays out the regions of a band in scratch (aligned) and in regions, of which there are at most
+ * EVR_MOST_REGIONS. skip: zero taps may be left out, as all weights are finite. */
+void evr_band_init(evr_band *band, evr_region *regions, const evr_band_shape *shape,
+                   const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
+                   int64_t first_pixel, int64_t pixels, bool skip, void *scratch);
+
+/* Lays out the band that is a whole image in p's room, and returns it; NULL where it has no place
+ * there, or where addresses count from several places. */
+const evr_kept_band *evr_band_keep(const evr_band_shape *shape, const evr_conv2d_problem *p);
+
+/* As evr_band_init, from what is kept. */
+void evr_band_recall(evr_band *band, const evr_kept_band *kept, const evr_band_shape *shape,
+                     const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
+                     void *scratch);
 
 #endif

@@ -116,16 +116,14 @@ static void copy_columns(const evr_conv2d_desc *d, const float *x, int64_t row, 
   for (; column < end; column++) out = copy_pixel(d, in, column, out);
 }
 
-/* Columns [first, end) of all input rows that output rows [top, bottom) read. Returns where the
- * next row goes. */
-static float *copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
-                        int64_t top, int64_t bottom, int64_t first, int64_t end, float *out) {
+/* Columns [first, end) of all input rows that output rows [top, bottom) read. */
+static void copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
+                      int64_t top, int64_t bottom, int64_t first, int64_t end, float *out) {
+  if (end <= first) return;
   const int64_t rows = rows_read(&p->desc, bottom - top);
-  if (end > first)
-    for (int64_t row = 0; row < rows; row++)
-      copy_columns(&p->desc, x, evr_window_top(p, top) + row, first, end,
-                   out + row * shape->copy_pitch);
-  return out + rows * shape->copy_pitch;
+  for (int64_t row = 0; row < rows; row++)
+    copy_columns(&p->desc, x, evr_window_top(p, top) + row, first, end,
+                 out + row * shape->copy_pitch);
 }
 
 /* The whole padded rows that output rows [top, bottom) read. */
@@ -144,53 +142,83 @@ static void copy_padded_rows(const evr_band_shape *shape, const evr_conv2d_probl
            (size_t)width * sizeof(float));
 }
 
+/* Where the copies of edges lie, in floats from the first, which are of the columns at the left. */
+typedef struct edge_copies {
+  int64_t top, above, below, bottom; /* rows of the band's outputs: whole rows are copied for those
+                                        before above, and from below on */
+  int64_t right, first_rows, last_rows;
+} edge_copies;
+
+static edge_copies find_copies(const evr_band_shape *shape, const evr_conv2d_problem *p,
+                               int64_t top, int64_t bottom) {
+  const evr_conv2d_desc *d = &p->desc;
+  edge_copies c = {.top = top, .bottom = bottom};
+  c.above = evr_max(evr_min(shape->above, bottom), top);
+  c.below = evr_max(evr_min(shape->below, bottom), c.above);
+  c.right = left_columns(shape, d) * d->in_channels;
+  c.first_rows = rows_read(d, bottom - top) * shape->copy_pitch;
+  c.last_rows = c.first_rows + rows_read(d, c.above - top) * shape->copy_pitch;
+  return c;
+}
+
+static int64_t row_of(const evr_conv2d_problem *p, int64_t pixel) {
+  return pixel == 0 ? 0 : pixel / p->sizes.conv_width;
+}
+
+void evr_band_copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
+                        int64_t first_pixel, int64_t pixels, float *copy) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t top = row_of(p, first_pixel), bottom = row_of(p, first_pixel + pixels - 1) + 1;
+  if (!shape->edges) {
+    copy_padded_rows(shape, p, x, top, bottom, copy);
+    return;
+  }
+  const edge_copies c = find_copies(shape, p, top, bottom);
+  const int64_t right_first = shape->right * d->stride_width - d->pad_left;
+  if (shape->left > 0)
+    copy_rows(shape, p, x, top, bottom, -d->pad_left, left_columns(shape, d) - d->pad_left, copy);
+  copy_rows(shape, p, x, top, bottom, right_first, right_first + right_columns(shape, p),
+            copy + c.right);
+  copy_rows(shape, p, x, top, c.above, 0, d->in_width, copy + c.first_rows);
+  copy_rows(shape, p, x, c.below, bottom, 0, d->in_width, copy + c.last_rows);
+}
+
 /* The window of output column 0 in each output row of a band begins at
  * from + (the window's top - top) * pitch; so for a part of the rows or columns. */
 typedef struct source {
-  const float *from;
+  uintptr_t from;
   int64_t top;
 } source;
 
-static const float *source_row(const source *s, const evr_conv2d_problem *p, int64_t pitch,
-                               int64_t oh) {
-  return s->from + (evr_window_top(p, oh) - s->top) * pitch;
+static uintptr_t source_row(const source *s, const evr_conv2d_problem *p, int64_t pitch,
+                            int64_t oh) {
+  return evr_address(s->from, (evr_window_top(p, oh) - s->top) * pitch);
 }
 
-void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
-                         int64_t first_pixel, int64_t pixels, float *copy, const float **pointers,
-                         evr_run *run) {
+void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, uintptr_t x,
+                         int64_t first_pixel, int64_t pixels, uintptr_t copy, uintptr_t *addresses,
+                         evr_run *runs) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t width = p->sizes.conv_width, channels = d->in_channels;
-  const int64_t top = first_pixel / width, bottom = (first_pixel + pixels - 1) / width + 1;
+  const int64_t top = row_of(p, first_pixel), bottom = row_of(p, first_pixel + pixels - 1) + 1;
   const int64_t pitch = shape->copied ? shape->copy_pitch : d->in_width * channels;
   for (int64_t kh = 0; kh < d->kernel_height; kh++)
-    run[kh] = (evr_run){kh * shape->run_length, kh * d->dilation_height * pitch};
+    runs[kh] = (evr_run){kh * shape->run_length, kh * d->dilation_height * pitch};
 
   /* Before `left` and from `right` on, pixels read the copied edges; between them those of the
    * rows before `above` and from `below` on read copied rows, and the others the image. */
-  int64_t left = 0, right = width, above = top, below = bottom;
-  source image = {x, 0}, edge = {NULL, 0}, first_rows = {NULL, 0}, last_rows = {NULL, 0};
-  int64_t right_edge = 0; /* floats from the left edge's columns */
+  int64_t left = 0, right = width;
+  edge_copies c = {.above = top, .below = bottom};
+  source image = {x, 0}, edge = {0, 0}, first_rows = {0, 0}, last_rows = {0, 0};
   if (shape->copied && !shape->edges) {
     image = (source){copy, evr_window_top(p, top)};
-    copy_padded_rows(shape, p, x, top, bottom, copy);
   } else if (shape->edges) {
     left = shape->left;
     right = shape->right;
-    above = evr_max(evr_min(shape->above, bottom), top);
-    below = evr_max(evr_min(shape->below, bottom), above);
-    const int64_t left_end = left_columns(shape, d) - d->pad_left;
-    const int64_t right_first = right * d->stride_width - d->pad_left;
-    right_edge = left_columns(shape, d) * channels;
+    c = find_copies(shape, p, top, bottom);
     edge = (source){copy, evr_window_top(p, top)};
-    if (left > 0) copy_rows(shape, p, x, top, bottom, -d->pad_left, left_end, copy);
-    float *next = copy_rows(shape, p, x, top, bottom, right_first,
-                            right_first + right_columns(shape, p), copy + right_edge) -
-                  right_edge;
-    first_rows = (source){next, evr_window_top(p, top)};
-    next = copy_rows(shape, p, x, top, above, 0, d->in_width, next);
-    last_rows = (source){next, evr_window_top(p, below)};
-    copy_rows(shape, p, x, below, bottom, 0, d->in_width, next);
+    first_rows = (source){evr_address(copy, c.first_rows), evr_window_top(p, top)};
+    last_rows = (source){evr_address(copy, c.last_rows), evr_window_top(p, c.below)};
   }
   /* In the image and its rows column 0 of the padded image is not there. */
   const int64_t unpadded = shape->copied && !shape->edges ? 0 : d->pad_left * channels;
@@ -199,22 +227,23 @@ void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *
   for (int64_t count = pixels; count > 0; oh++, ow = 0) {
     const int64_t end = evr_min(width, ow + count);
     count -= end - ow;
-    const source *rows = oh < above ? &first_rows : oh >= below ? &last_rows : &image;
+    const source *rows = oh < c.above ? &first_rows : oh >= c.below ? &last_rows : &image;
     if (ow < left) {
       const int64_t last = evr_min(left, end);
-      pointers =
-          evr_point_on(pointers, last - ow, source_row(&edge, p, pitch, oh) + ow * step, step);
+      const uintptr_t at = evr_address(source_row(&edge, p, pitch, oh), ow * step);
+      addresses = evr_point_on(addresses, last - ow, at, step);
       ow = last;
     }
     if (ow < evr_min(right, end)) {
       const int64_t last = evr_min(right, end);
-      pointers = evr_point_on(pointers, last - ow,
-                              source_row(rows, p, pitch, oh) + (ow * step - unpadded), step);
+      const uintptr_t at = evr_address(source_row(rows, p, pitch, oh), ow * step - unpadded);
+      addresses = evr_point_on(addresses, last - ow, at, step);
       ow = last;
     }
-    if (ow < end)
-      pointers =
-          evr_point_on(pointers, end - ow,
-                       source_row(&edge, p, pitch, oh) + right_edge + (ow - right) * step, step);
+    if (ow < end) {
+      const uintptr_t row = source_row(&edge, p, pitch, oh);
+      const uintptr_t at = evr_address(row, c.right + (ow - right) * step);
+      addresses = evr_point_on(addresses, end - ow, at, step);
+    }
   }
 }

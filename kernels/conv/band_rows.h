@@ -17,11 +17,21 @@ size_t evr_band_copy_bytes(const evr_band_shape *shape, const evr_conv2d_problem
 /* Values of x that are copied for one image. */
 double evr_band_copied(const evr_band_shape *shape, const evr_conv2d_problem *p);
 
-/* Copies what is to be copied to `copy`, and points each pixel at its window; the rows of a window
- * are `run` from there. */
-void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
-                         int64_t first_pixel, int64_t pixels, float *copy, const float **pointers,
-                         evr_run *run);
+/* Copies what is to be copied for a band's pixels. */
+void evr_band_copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, const float *x,
+                        int64_t first_pixel, int64_t pixels, float *copy);
+
+/* Points each pixel at its window in the image at x or in its copy; the rows of a window are `runs`
+ * from there. */
+void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, uintptr_t x,
+                         int64_t first_pixel, int64_t pixels, uintptr_t copy, uintptr_t *addresses,
+                         evr_run *runs);
+
+/* Of so many floats from there. Addresses are numbers, as a window may begin in the padding, where
+ * there is no object to point to. */
+static inline uintptr_t evr_address(uintptr_t from, int64_t floats) {
+  return from + (uintptr_t)floats * sizeof(float);
+}
 
 /* Both store a row of values a step apart and return where the next one goes. The compiler takes
  * several at a time, as it knows that nothing they read changes under their stores. */
@@ -30,9 +40,8 @@ static inline int64_t *evr_count_on(int64_t *out, int64_t count, int64_t value, 
   return out + count;
 }
 
-static inline const float **evr_point_on(const float **out, int64_t count, const float *at,
-                                         int64_t step) {
-  for (int64_t i = 0; i < count; i++) out[i] = at + i * step;
+static inline uintptr_t *evr_point_on(uintptr_t *out, int64_t count, uintptr_t at, int64_t step) {
+  for (int64_t i = 0; i < count; i++) out[i] = evr_address(at, i * step);
   return out + count;
 }
 

@@ -58,6 +58,7 @@ typedef struct blocking {
   int64_t bands;              /* of an image */
   int64_t stretch, stretches; /* blocks of a task, stretches of a group */
   size_t slot_bytes;
+  const evr_kept_band *kept; /* of a plan whose band is a whole image; or NULL */
 } blocking;
 
 /* Block b spans vectors [first, first + count): blocks differ by at most one vector. */
@@ -158,6 +159,7 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.stretch = evr_ceil_div(b.blocks, b.stretches);
   b.stretches = evr_ceil_div(b.blocks, b.stretch);
   b.slot_bytes = evr_band_bytes(&b.shape);
+  b.kept = NULL;
   return b;
 }
 
@@ -169,12 +171,9 @@ static void prepare(void *problem) {
     EVR_NAME(evr_conv2d_direct_nchw_prepare)(p);
     return;
   }
-  const blocking b = make_blocking(p);
+  blocking b = make_blocking(p);
+  if (b.bands == 1) b.kept = evr_band_keep(&b.shape, p);
   evr_keep_prepared(p, prepare, &b, sizeof b);
-}
-
-static void read_blocking(const evr_conv2d_problem *p, blocking *b) {
-  if (!evr_read_prepared(p, prepare, b, sizeof *b)) *b = make_blocking(p);
 }
 
 static size_t workspace_size(const void *problem) {
@@ -293,11 +292,14 @@ static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
     longer = region->pixels - least * tiles;
   }
   evr_tile_function *const *functions = evr_tiles[w->vectors - 1];
+  const uintptr_t *addresses =
+      w->band->addresses + region->address + first_run * region->address_step;
+  const int64_t *places = w->band->places + region->place;
   int64_t pixel = 0;
   for (int64_t i = 0; i < tiles; i++) {
     const int64_t count = least + (i < longer);
-    tile->pixels = region->pointers + first_run * region->pointer_step + pixel;
-    tile->places = region->places + pixel;
+    tile->pixels = addresses + pixel;
+    tile->places = places + pixel;
     if (functions[count - 1](tile))
       for (int64_t m = 0; m < count; m++) repair_pixel(w, tile->places[m]);
     pixel += count;
@@ -305,31 +307,33 @@ static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
 }
 
 /* The runs of a region within a cut: [*first, *end) of its runs. */
-static void runs_in_cut(const evr_region *region, cut k, int64_t run_length, int64_t *first,
-                        int64_t *end) {
+static void runs_in_cut(const evr_run *runs, int64_t count, cut k, int64_t run_length,
+                        int64_t *first, int64_t *end) {
   int64_t run = 0;
-  while (run < region->runs && region->run[run].k + run_length <= k.begin) run++;
+  while (run < count && runs[run].k + run_length <= k.begin) run++;
   *first = run;
-  while (run < region->runs && region->run[run].k < k.end) run++;
+  while (run < count && runs[run].k < k.end) run++;
   *end = run;
 }
 
 static void convolve_cut(const block_work *w, evr_tile *tile, cut k) {
   const int64_t run_length = w->j->b.shape.run_length;
-  for (int r = 0; r < w->band->count; r++) {
+  const bool all = k.begin == 0 && k.end == w->j->p->depth;
+  for (int64_t r = 0; r < w->band->count; r++) {
     const evr_region *region = &w->band->regions[r];
-    int64_t first, end;
-    runs_in_cut(region, k, run_length, &first, &end);
+    const evr_run *runs = w->band->runs + region->run;
+    int64_t first = 0, end = region->runs;
+    if (!all) runs_in_cut(runs, region->runs, k, run_length, &first, &end);
     /* A window without any tap inside the image still has an output. */
     const bool empty = region->runs == 0;
     if (first == end && !(empty && k.begin == 0)) continue;
-    tile->pixel_step = region->pointer_step;
-    tile->run = region->run + first;
+    tile->pixel_step = region->address_step;
+    tile->run = runs + first;
     tile->runs = end - first;
     tile->offset = 0;
     tile->length = run_length;
     if (!empty && k.end - k.begin < run_length) {
-      tile->offset = k.begin - region->run[first].k;
+      tile->offset = k.begin - runs[first].k;
       tile->length = k.end - k.begin;
     }
     tile->watch = region->runs < w->j->b.shape.runs;
@@ -364,11 +368,10 @@ static void convolve_block(const block_work *w) {
     convolve_cut(w, &tile, k);
   }
   if (d->activation.kind == EVR_IDENTITY || d->activation.kind == EVR_RELU) return;
-  for (int r = 0; r < w->band->count; r++)
-    for (int64_t i = 0; i < w->band->regions[r].pixels; i++) {
-      float *y = tile.y + w->band->regions[r].places[i];
-      EVR_NAME(evr_activation_apply)(&d->activation, y, y, w->channels);
-    }
+  for (int64_t i = 0; i < w->band->place_count; i++) {
+    float *y = tile.y + w->band->places[i];
+    EVR_NAME(evr_activation_apply)(&d->activation, y, y, w->channels);
+  }
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
@@ -384,9 +387,14 @@ static void run_task(void *argument, int64_t task, int slot) {
   const packed_header *header = j->call->packed;
   const float *packed = (const float *)(const void *)((const char *)header + HEADER_BYTES);
   evr_band band;
-  evr_band_init(&band, &b->shape, p, j->call->x, w.image, w.group, first_pixel,
-                evr_min(b->shape.pixels, pixels - first_pixel), header->finite == 1,
-                (char *)j->call->workspace + (size_t)slot * b->slot_bytes);
+  evr_region regions[EVR_MOST_REGIONS];
+  void *const scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
+  const bool finite = header->finite == 1;
+  if (b->kept != NULL && (finite || !b->kept->skips))
+    evr_band_recall(&band, b->kept, &b->shape, p, j->call->x, w.image, w.group, scratch);
+  else
+    evr_band_init(&band, regions, &b->shape, p, j->call->x, w.image, w.group, first_pixel,
+                  evr_min(b->shape.pixels, pixels - first_pixel), finite, scratch);
   w.band = &band;
   const int64_t end = evr_min((stretch + 1) * b->stretch, b->blocks);
   for (int64_t block = stretch * b->stretch; block < end; block++) {
@@ -408,7 +416,7 @@ static void forward(const void *problem, const void *call) {
   job j;
   j.p = p;
   j.call = call;
-  read_blocking(p, &j.b);
+  if (!evr_read_prepared(p, prepare, &j.b, sizeof j.b)) j.b = make_blocking(p);
   evr_parallel_for(&p->common.parallel, p->desc.batch * p->desc.groups * j.b.bands * j.b.stretches,
                    run_task, &j);
 }

@@ -29,7 +29,7 @@
 
 /* What one call of a tile needs. */
 typedef struct evr_tile {
-  const float *const *pixels; /* of run r: [r * pixel_step + m] */
+  const uintptr_t *pixels; /* addresses of run r: [r * pixel_step + m] */
   int64_t pixel_step;
   int64_t runs;
   const evr_run *run;
@@ -98,13 +98,14 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
     }
   }
   const int64_t length = t->length;
-  const float *const *pixels = t->pixels;
+  const uintptr_t *pixels = t->pixels;
   for (int64_t r = 0; r < t->runs; r++, pixels += t->pixel_step) {
     const int64_t shift = t->run[r].shift + t->offset;
     const float *w = t->weights + (t->run[r].k + t->offset) * (N * EVR_LANES);
     const float *a[8];
     EVR_UNROLL
-    for (int m = 0; m < M; m++) a[m] = pixels[m] + shift;
+    for (int m = 0; m < M; m++)
+      a[m] = (const float *)(pixels[m] + (uintptr_t)shift * sizeof(float));
     if (N > EVR_TILE_VECTORS) { /* registers for all pixels, and one for weights */
       for (int64_t k = 0; k < length; k++, w += N * EVR_LANES) {
         vf x[8];

@@ -30,6 +30,7 @@ struct evr_conv2d_plan {
   size_t packed_bytes;  /* of packed weights, without slack for alignment */
   size_t scratch_bytes; /* of all other workspace, likewise */
   bool on_stack;        /* there is scratch, and none of it is workspace */
+  _Alignas(EVR_ALIGNMENT) unsigned char room[EVR_PREPARED_ROOM];
 };
 
 /* The pooling of a convolution is a pooling of its output. */
@@ -127,7 +128,6 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
     evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, *threads);
     scratch = share_out(&t, kernel, pool_variant, &fused);
   }
-  if (kernel->prepare != NULL) kernel->prepare(&t.conv); /* its scratch share is final now */
   /* In whole lines, as one begins where the other ends. */
   const size_t packed =
       kernel->packed_size != NULL ? evr_size_lines(kernel->packed_size(&t.conv)) : 0;
@@ -140,6 +140,8 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   made->fused = fused;
   made->fused.conv = &made->trio.conv;
   made->fused.pool = &made->trio.pool;
+  made->trio.conv.prepared.room = made->room;
+  if (kernel->prepare != NULL) kernel->prepare(&made->trio.conv); /* its scratch is known now */
   made->packed_bytes = packed;
   made->on_stack = scratch > 0 && scratch <= MOST_ON_STACK;
   made->scratch_bytes = made->on_stack ? 0 : scratch;
@@ -155,13 +157,20 @@ int evr_conv2d_plan_threads(const evr_conv2d_plan *plan) {
   return plan != NULL ? plan->trio.conv.common.parallel.threads : 0;
 }
 
-size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed) {
-  if (plan == NULL) return 0;
+static size_t workspace_size(const evr_conv2d_plan *plan, bool packed) {
   return evr_with_slack(plan->scratch_bytes + (packed ? 0 : plan->packed_bytes));
 }
 
+static size_t packed_size(const evr_conv2d_plan *plan) {
+  return evr_with_slack(plan->packed_bytes);
+}
+
+size_t evr_conv2d_workspace_size(const evr_conv2d_plan *plan, bool packed) {
+  return plan != NULL ? workspace_size(plan, packed) : 0;
+}
+
 size_t evr_conv2d_packed_size(const evr_conv2d_plan *plan) {
-  return plan != NULL ? evr_with_slack(plan->packed_bytes) : 0;
+  return plan != NULL ? packed_size(plan) : 0;
 }
 
 evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, void *packed) {
@@ -171,29 +180,56 @@ evr_status evr_conv2d_pack(const evr_conv2d_plan *plan, const float *weights, vo
   EVR_TRY(evr_check_pointer("packed", packed));
   const evr_buffer buffers[] = {
       {"weights", weights, (size_t)plan->trio.sizes.weights_count * sizeof(float), false},
-      {"packed", packed, evr_conv2d_packed_size(plan), true},
+      {"packed", packed, packed_size(plan), true},
   };
   EVR_TRY(evr_check_buffers(buffers, 2));
   plan->head.variant->kernel->pack(&plan->trio.conv, weights, evr_align(packed));
   return EVR_OK;
 }
 
-static evr_status check_call(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a) {
-  EVR_TRY(evr_check_pointer("x", a->x));
-  EVR_TRY(evr_check_pointer("y", a->y));
-  const bool packed = a->packed != NULL && plan->packed_bytes > 0;
-  if (!packed) EVR_TRY(evr_check_pointer("weights", a->weights));
+static size_t bytes_of(int64_t floats) { return (size_t)floats * sizeof(float); }
+
+static evr_status check_buffers(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a,
+                                bool packed) {
   const evr_conv2d_sizes *s = &plan->trio.sizes;
   const evr_buffer buffers[] = {
-      {"x", a->x, (size_t)s->x_count * sizeof(float), false},
-      {"weights", packed ? NULL : a->weights, (size_t)s->weights_count * sizeof(float), false},
-      {"packed", packed ? a->packed : NULL, evr_conv2d_packed_size(plan), false},
-      {"bias", a->bias, (size_t)s->bias_count * sizeof(float), false},
-      {"residual", a->residual, (size_t)s->residual_count * sizeof(float), false},
-      {"y", a->y, (size_t)s->y_count * sizeof(float), true},
-      {"workspace", a->workspace, evr_conv2d_workspace_size(plan, packed), true},
+      {"x", a->x, bytes_of(s->x_count), false},
+      {"weights", packed ? NULL : a->weights, bytes_of(s->weights_count), false},
+      {"packed", packed ? a->packed : NULL, packed_size(plan), false},
+      {"bias", a->bias, bytes_of(s->bias_count), false},
+      {"residual", a->residual, bytes_of(s->residual_count), false},
+      {"y", a->y, bytes_of(s->y_count), true},
+      {"workspace", a->workspace, workspace_size(plan, packed), true},
   };
   return evr_check_buffers(buffers, sizeof buffers / sizeof buffers[0]);
+}
+
+/* Whether what is read is at a distance from so many bytes that are written. */
+static bool is_apart(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a, bool packed,
+                     const void *written, size_t bytes) {
+  const evr_conv2d_sizes *s = &plan->trio.sizes;
+  const void *weights = packed ? a->packed : a->weights;
+  const size_t weights_bytes = packed ? packed_size(plan) : bytes_of(s->weights_count);
+  const bool near = evr_may_overlap(written, bytes, a->x, bytes_of(s->x_count)) |
+                    evr_may_overlap(written, bytes, weights, weights_bytes) |
+                    evr_may_overlap(written, bytes, a->bias, bytes_of(s->bias_count)) |
+                    evr_may_overlap(written, bytes, a->residual, bytes_of(s->residual_count));
+  return !near;
+}
+
+static evr_status check_call(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a,
+                             bool packed) {
+  EVR_TRY(evr_check_pointer("x", a->x));
+  EVR_TRY(evr_check_pointer("y", a->y));
+  if (!packed) EVR_TRY(evr_check_pointer("weights", a->weights));
+  /* A table of buffers takes longer than the smallest layers. */
+  const size_t y_bytes = bytes_of(plan->trio.sizes.y_count);
+  const size_t workspace_bytes = workspace_size(plan, packed);
+  if (is_apart(plan, a, packed, a->y, y_bytes) &&
+      (workspace_bytes == 0 || (is_apart(plan, a, packed, a->workspace, workspace_bytes) &&
+                                !evr_may_overlap(a->workspace, workspace_bytes, a->y, y_bytes))))
+    return EVR_OK;
+  return check_buffers(plan, a, packed);
 }
 
 static void run(const evr_conv2d_plan *plan, const evr_conv2d_call *call) {
@@ -214,10 +250,10 @@ static __attribute__((noinline)) void run_on_stack(const evr_conv2d_plan *plan,
 evr_status evr_conv2d_execute(const evr_conv2d_plan *plan, const evr_conv2d_arguments *arguments) {
   EVR_TRY(evr_check_pointer("plan", plan));
   EVR_TRY(evr_check_pointer("arguments", arguments));
-  EVR_TRY(check_call(plan, arguments));
   const evr_conv2d_arguments *a = arguments;
   const bool packed = a->packed != NULL && plan->packed_bytes > 0;
-  const size_t bytes = evr_conv2d_workspace_size(plan, packed);
+  EVR_TRY(check_call(plan, a, packed));
+  const size_t bytes = workspace_size(plan, packed);
   /* Packed weights, scratch: those of the two that there are. */
   void *own, *workspace;
   EVR_TRY(evr_take_workspace(&plan->head.allocator, bytes, a->workspace, &own, &workspace));

@@ -12,7 +12,9 @@
 typedef struct evr_prepared {
   void (*by)(void *problem); /* only the same may read it; NULL: nobody has */
   int64_t state[40];
+  void *room; /* EVR_PREPARED_ROOM bytes, aligned, for as long as the plan lives; or NULL */
 } evr_prepared;
+#define EVR_PREPARED_ROOM 4096
 
 /* Floats from one kernel row, kernel column, input channel of a group, output channel of a group,
  * or group to the next. */

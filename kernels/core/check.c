@@ -8,9 +8,8 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-evr_status evr_check_pointer(const char *name, const void *pointer) {
-  if (pointer == NULL) return evr_fail(EVR_INVALID_ARGUMENT, "%s is NULL", name);
-  return EVR_OK;
+evr_status evr_refuse_null(const char *name) {
+  return evr_fail(EVR_INVALID_ARGUMENT, "%s is NULL", name);
 }
 
 evr_status evr_check_at_least(const char *name, int64_t value, int64_t least) {

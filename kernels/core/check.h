@@ -4,6 +4,9 @@
 #ifndef EVR_CORE_CHECK_H
 #define EVR_CORE_CHECK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "evrisim/status.h"
 
 /* Returns from the calling function unless the check passed. */
@@ -13,7 +16,10 @@
     if (status_ != EVR_OK) return status_; \
   } while (0)
 
-evr_status evr_check_pointer(const char *name, const void *pointer);
+evr_status evr_refuse_null(const char *name);
+static inline evr_status evr_check_pointer(const char *name, const void *pointer) {
+  return pointer != NULL ? EVR_OK : evr_refuse_null(name);
+}
 evr_status evr_check_at_least(const char *name, int64_t value, int64_t least);
 evr_status evr_check_layout(const char *name, evr_layout layout);
 evr_status evr_check_pad_mode(const char *name, evr_pad_mode mode);
