@@ -1,4 +1,5 @@
-/* Depthwise backward weights: a vector or two of channels at a time, whose taps are all in
+/* Depthwise backward weights. Where NHWC is read in place under the common windows, by the tiles of
+ * backward_weights_taps.h; else a vector or two of channels at a time, whose taps are all in
  * registers, or where there are many, those of a window row.
  *
  * NHWC is read where it lies. The last channels, if they do not fill a vector, and those of NCHW
@@ -10,6 +11,7 @@
 
 #include "conv/backward.h"
 #include "conv/backward_image.h"
+#include "conv/backward_weights_taps.h"
 #include "conv/backward_weights_tile.h"
 #include "conv/pace.h"
 
@@ -17,6 +19,8 @@
 #define MOST_VECTORS 2
 /* Taps of a window row that are summed up at once, at most. */
 #define MOST_TAPS 5
+/* Of a pixel, what a task of tiles takes at most. */
+#define TILED_BYTES 1024
 /* Pixels so many bytes apart, or a multiple of that, share so few places of the first level cache
  * that it does not hold those of several rows. */
 #define ROWS_COLLIDE 4096
@@ -29,8 +33,30 @@ typedef struct blocking {
   int64_t unit;     /* of these, taken together */
   bool by_rows;     /* a window row at a time, all through the block */
   int64_t tasks;
-  size_t x_bytes, g_bytes, sums_bytes, offset_bytes, slot_bytes;
+  evr_taps_function *add_row; /* by tiles; or NULL */
+  int64_t columns;            /* of the padded image that windows reach */
+  size_t x_bytes, g_bytes, sums_bytes, offset_bytes, list_bytes, zero_bytes, slot_bytes;
 } blocking;
+
+/* Tiles, if they serve the problem: then all taps are summed up by them. */
+static void choose_tiles(blocking *b, const evr_conv2d_problem *p, int64_t threads) {
+  const evr_conv2d_desc *d = &p->desc;
+  /* A stride that is never taken may be any number. */
+  const int64_t stride = p->sizes.conv_width > 1 ? d->stride_width : 1;
+  if (b->in_place == 0 || d->kernel_height != EVR_TAPS_WIDTH || d->kernel_width != EVR_TAPS_WIDTH ||
+      d->dilation_height != 1 || d->dilation_width != 1)
+    return;
+  const bool collide = d->in_channels * (int64_t)sizeof(float) % ROWS_COLLIDE == 0;
+  b->add_row = evr_taps_function_of(stride, collide);
+  if (b->add_row == NULL) return;
+  /* As many for each thread, of whole tiles where there are enough. */
+  const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
+  const int64_t tasks =
+      evr_round_up(evr_ceil_div(b->in_place * vector_bytes, TILED_BYTES), threads);
+  b->unit = evr_ceil_div(b->in_place, tasks);
+  if (b->in_place >= EVR_TAPS_VECTORS * threads) b->unit = evr_round_up(b->unit, EVR_TAPS_VECTORS);
+  b->columns = (p->sizes.conv_width - 1) * stride + EVR_TAPS_WIDTH;
+}
 
 static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
   const evr_conv2d_problem *p = &problem->conv;
@@ -42,6 +68,7 @@ static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
   b.unit = b.in_place >= MOST_VECTORS * problem->common.parallel.threads ? MOST_VECTORS : 1;
   const bool many = 9 * b.unit + 2 * b.unit <= EVR_REGISTERS;
   b.by_rows = !many || d->in_channels * (int64_t)sizeof(float) % ROWS_COLLIDE == 0;
+  choose_tiles(&b, p, problem->common.parallel.threads);
   b.tasks = evr_ceil_div(b.in_place, b.unit) +
             evr_ceil_div(d->in_channels - b.in_place * EVR_LANES, EVR_LANES);
   /* A stride that is never taken may be any number. */
@@ -55,8 +82,18 @@ static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
   b.sums_bytes = evr_size_floats_of(b.taps, EVR_LANES, MOST_VECTORS, 1);
   b.offset_bytes = evr_size_lines(evr_size_product(
       evr_size_product((size_t)p->sizes.conv_width, (size_t)d->kernel_width), sizeof(int64_t)));
-  b.slot_bytes =
-      evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_sum(b.sums_bytes, b.offset_bytes));
+  if (b.add_row != NULL) {
+    /* Those of a block, and of all before it. */
+    b.sums_bytes = evr_size_floats_of(2, b.unit, EVR_TAPS_SUMS, EVR_LANES);
+    b.offset_bytes = evr_size_sum(
+        b.offset_bytes, evr_size_lines(evr_size_product((size_t)b.columns, sizeof(int64_t))));
+    b.list_bytes = evr_size_lines(
+        evr_size_product(evr_size_product((size_t)b.columns, EVR_TAPS_WIDTH), sizeof(float *)));
+    b.zero_bytes = evr_size_floats(b.unit * EVR_LANES);
+  }
+  b.slot_bytes = evr_size_sum(
+      evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_sum(b.sums_bytes, b.offset_bytes)),
+      evr_size_sum(b.list_bytes, b.zero_bytes));
   return b;
 }
 
@@ -287,6 +324,69 @@ static void write_sums(const job *j, const float *sums, int64_t vectors, int64_t
     }
 }
 
+/* What a task of tiles reads its image through. */
+typedef struct lists {
+  const float **rows; /* [row modulo EVR_TAPS_WIDTH][column]: its pixels */
+  int64_t *offsets;   /* of each column from the row's start, -1: zeros */
+  float *zeros;
+} lists;
+
+/* The pixels of a row of the padded image; row 0 of the image itself is at x. */
+static void list_row(const job *j, const lists *l, const float *x, int64_t row) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const int64_t ih = evr_source_pixel(row - d->pad_top, d->in_height, d->pad_mode);
+  const int64_t columns = j->b.columns, *const offsets = l->offsets;
+  const float *const zeros = l->zeros, **const list = l->rows + row % EVR_TAPS_WIDTH * columns;
+  if (ih < 0) {
+    for (int64_t i = 0; i < columns; i++) list[i] = zeros;
+    return;
+  }
+  const float *const from = x + ih * d->in_width * d->in_channels;
+  for (int64_t i = 0; i < columns; i++) list[i] = offsets[i] < 0 ? zeros : from + offsets[i];
+}
+
+/* A task of tiles: vectors from one on, through all images. */
+static void run_tiles(const job *j, int64_t vector, int64_t vectors, const lists *l, float *sums) {
+  const evr_conv2d_problem *p = j->p;
+  const evr_conv2d_desc *d = &p->desc;
+  const blocking *b = &j->b;
+  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
+  const int64_t channels = d->in_channels, channel = vector * EVR_LANES;
+  const int64_t step = height > 1 ? d->stride_height : 0;
+  const int64_t floats = vectors * EVR_TAPS_SUMS * EVR_LANES;
+  float *const block = sums + floats;
+  memset(sums, 0, 2 * (size_t)floats * sizeof *sums);
+  memset(l->zeros, 0, (size_t)(vectors * EVR_LANES) * sizeof *l->zeros);
+  for (int64_t i = 0; i < b->columns; i++) {
+    const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
+    l->offsets[i] = iw < 0 ? -1 : iw * channels;
+  }
+  evr_taps_row row = {.g_pixel = channels, .width = width, .vectors = vectors, .sums = block};
+  for (int64_t n = 0; n < d->batch; n++) {
+    const float *x = j->call->x + n * d->in_height * d->in_width * channels + channel;
+    int64_t listed = 0;
+    for (int64_t oh = 0; oh < height; oh++) {
+      const int64_t top = oh * step;
+      for (listed = evr_max(listed, top); listed < top + EVR_TAPS_WIDTH; listed++)
+        list_row(j, l, x, listed);
+      for (int64_t kh = 0; kh < EVR_TAPS_WIDTH; kh++)
+        row.pixels[kh] = l->rows + (top + kh) % EVR_TAPS_WIDTH * b->columns;
+      row.g = j->call->g + (n * height + oh) * width * channels + channel;
+      b->add_row(&row);
+      if ((oh + 1) % b->block_rows != 0 && oh + 1 < height) continue;
+      for (int64_t i = 0; i < floats; i += EVR_LANES) {
+        vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(block + i)));
+        vf_store(block + i, vf_zero());
+      }
+    }
+  }
+  for (int64_t v = 0; v < vectors; v++, sums += EVR_TAPS_SUMS * EVR_LANES) {
+    const int64_t c = channel + v * EVR_LANES;
+    write_sums(j, sums, 1, c, EVR_LANES);
+    if (j->call->dbias != NULL) vf_store(j->call->dbias + c, vf_load(sums + b->taps * EVR_LANES));
+  }
+}
+
 static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const evr_conv2d_problem *p = j->p;
@@ -299,7 +399,15 @@ static void run_task(void *argument, int64_t task, int slot) {
   char *scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
   float *x = (float *)(void *)scratch, *g = (float *)(void *)(scratch + b->x_bytes);
   float *sums = (float *)(void *)(scratch + b->x_bytes + b->g_bytes);
-  int64_t *offsets = (int64_t *)(void *)(scratch + b->x_bytes + b->g_bytes + b->sums_bytes);
+  scratch += b->x_bytes + b->g_bytes + b->sums_bytes;
+  int64_t *offsets = (int64_t *)(void *)scratch;
+  if (!copied && b->add_row != NULL && j->call->dweights != NULL) {
+    scratch += b->offset_bytes;
+    const lists l = {(const float **)(void *)scratch, offsets,
+                     (float *)(void *)(scratch + b->list_bytes)};
+    run_tiles(j, vector, vectors, &l, sums);
+    return;
+  }
   const int64_t height = p->sizes.conv_height, plane = height * p->sizes.conv_width;
   view w = make_view(j, offsets);
   if (copied) {

@@ -280,7 +280,8 @@ static void crowded_channels(grid *g) {
       const int64_t channels = shapes[i].channels, kernel = shapes[i].kernel;
       conv2d_case c = plain_case(channels, 5, widths[w], channels, kernel);
       c.desc.groups = channels;
-      c.desc.stride_height = c.desc.stride_width = shapes[i].stride;
+      c.desc.stride_height = w == 1 ? 3 - shapes[i].stride : shapes[i].stride;
+      c.desc.stride_width = shapes[i].stride;
       set_pads(&c.desc, kernel / 2, kernel / 2, kernel / 2, kernel / 2);
       c.bias = w > 0;
       c.residual = w == 1;
