@@ -123,6 +123,48 @@ static void evr_depthwise_activate(const evr_depthwise_work *work, float *y) {
     EVR_NAME(evr_activation_apply)(work->activation, y, y, channels);
 }
 
+/* The phases of a stride have so few taps that all else weighs more: sums that are finished as they
+ * are, in whole tiles. H rows and K columns of taps, stride 1. */
+EVR_INLINE bool evr_depthwise_is_plain(const evr_depthwise_work *work, const int T) {
+  return work->kernel_height <= 2 && work->columns % T == 0 && work->lanes == EVR_LANES &&
+         work->bias == NULL && work->residual == NULL && work->activation->kind == EVR_IDENTITY;
+}
+
+EVR_INLINE void evr_depthwise_run_plain(const evr_depthwise_work *work, const int T, const int H,
+                                        const int K, const bool pointers) {
+  const int64_t pitch = work->x_pitch, last_channel = work->last_channel, tap_step = work->tap_step;
+  const int64_t count = evr_depthwise_row_pixels(T, K, work), vectors = work->vectors;
+  for (int64_t row = 0; row < work->out_rows; row++)
+    for (int64_t first = 0; first < work->columns; first += T) {
+      const float *const *const rows = work->rows + row * work->row_step;
+      const float *const *const pixels =
+          pointers ? work->pixels + row * work->row_step * count : NULL;
+      const float *const in = pointers ? NULL : rows[0] + work->x_start + first * pitch;
+      const float *const below =
+          pointers || H == 1 ? NULL : rows[tap_step] + work->x_start + first * pitch;
+      float *const y = work->y + row * work->y_row + first * work->y_pitch;
+      const float *w = work->weights + work->first_vector * H * K * EVR_LANES;
+      for (int64_t v = work->first_vector; v < vectors; v++) {
+        const int64_t channel = evr_min(v * EVR_LANES, last_channel);
+        vf sum[EVR_DEPTHWISE_WIDE];
+        EVR_UNROLL
+        for (int t = 0; t < T; t++) sum[t] = vf_zero();
+        w = evr_depthwise_slide(sum, T, K, 1, K, w, pointers ? NULL : in + channel, pitch, pixels,
+                                channel);
+        if (H == 2)
+          w = evr_depthwise_slide(sum, T, K, 1, K, w, pointers ? NULL : below + channel, pitch,
+                                  pointers ? pixels + tap_step * count : NULL, channel);
+        const int64_t step = evr_anew(work->y_pitch);
+        float *to = y + channel;
+        EVR_UNROLL
+        for (int t = 0; t < T; t++) {
+          vf_store(to, sum[t]);
+          if (t + 1 < T) to += step;
+        }
+      }
+    }
+}
+
 /* T, K, S and pointers are constants where this is inlined; K and S 0 for any. K is the kernel's
  * width, and its height where that is above 2. */
 EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, const int K,
@@ -133,6 +175,13 @@ EVR_INLINE void evr_depthwise_run(const evr_depthwise_work *work, const int T, c
   const int64_t tap_pixels = tap_step * evr_depthwise_row_pixels(T, K, work);
   const int64_t pixel_step = work->row_step * evr_depthwise_row_pixels(T, K, work);
   const bool activate = !evr_depthwise_activates(work->activation->kind);
+  if ((K == 1 || K == 2) && evr_depthwise_is_plain(work, T)) {
+    if (work->kernel_height == 1)
+      evr_depthwise_run_plain(work, T, 1, K, pointers);
+    else
+      evr_depthwise_run_plain(work, T, 2, K, pointers);
+    return;
+  }
   for (int64_t row = 0; row < work->out_rows; row++) {
     const float *const *const rows = work->rows + row * work->row_step;
     for (int64_t first = 0; first < work->columns; first += T) {
