@@ -5,7 +5,8 @@
  * task walks down a strip of columns: each row of the image that its windows read is copied once,
  * into a ring of rows [channel][column], where pixels lie side by side; NHWC is transposed. With a
  * stride, every stride-th column does (a phase): [channel][phase][column]. Padding is copied as
- * well, so every tap takes part, in canonical order. */
+ * well, so every tap takes part, in canonical order. Planes of NCHW are read in place where windows
+ * are a pixel wide and rows are whole vectors. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ typedef struct blocking {
   int64_t strips, tiles;           /* of an output row; of a strip, at most */
   int64_t threads;
   int64_t band, bands; /* output rows of a task, tasks of a strip */
+  bool in_place;       /* no row is copied */
   int64_t ring;        /* rows that a window spans */
   int64_t columns;     /* floats of a phase, whole vectors */
   size_t zero_bytes, slot_bytes;
@@ -55,6 +57,20 @@ static bool is_flat(const evr_conv2d_problem *p) {
   return p->depth == p->group_in && d->stride_height == 1 && d->stride_width == 1 &&
          d->pad_left == 0 && d->pad_top == 0 && p->sizes.conv_width == d->in_width &&
          d->pad_bottom == 0 && p->spread.pixel == 0;
+}
+
+/* Planes so many bytes apart, or a multiple of that, share so few places of the first level cache
+ * that it does not keep a row of many for the next row of windows. */
+#define PLANES_COLLIDE 4096
+
+/* Whether rows are read where they lie: vectors end with them, and each is read once, or stays near
+ * until it has been read for all rows of the window. */
+static bool is_in_place(const evr_conv2d_problem *p, const blocking *b) {
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t plane = d->in_height * d->in_width * (int64_t)sizeof(float);
+  return d->layout == EVR_NCHW && d->kernel_width == 1 && d->stride_width == 1 &&
+         d->pad_left == 0 && b->width <= b->in_width && b->width % EVR_LANES == 0 &&
+         (d->kernel_height == 1 || plane % PLANES_COLLIDE != 0);
 }
 
 /* Floats of a phase for a strip of so many vectors. */
@@ -98,6 +114,7 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
     b.width = b.in_width = b.height * b.width;
     b.height = 1;
   }
+  b.in_place = is_in_place(p, &b);
   b.ring = (d->kernel_height - 1) * d->dilation_height + 1;
   b.zero_bytes = evr_size_floats(p->group_in);
   int64_t most = most_vectors(p, b.ring);
@@ -239,8 +256,9 @@ static void copy_pads(const strip *s, const float *row, int64_t column, int64_t 
 static void copy_columns(const strip *s, const float *row, int64_t first, int64_t step,
                          int64_t count, float *to) {
   const int64_t in_width = s->b->in_width, start = first - s->p->desc.pad_left;
-  const int64_t inside = evr_min(start < 0 ? evr_ceil_div(-start, step) : 0, count);
-  const int64_t wanted = in_width > start ? evr_ceil_div(in_width - start, step) : 0;
+  const int64_t before = evr_max(-start, 0), left = evr_max(in_width - start, 0);
+  const int64_t inside = evr_min(step == 1 ? before : evr_ceil_div(before, step), count);
+  const int64_t wanted = step == 1 ? left : evr_ceil_div(left, step);
   const int64_t beyond = evr_max(evr_min(wanted, count), inside);
   if (inside > 0) copy_pads(s, row, first, step, inside, to);
   if (step == 1 && beyond > inside)
@@ -248,6 +266,14 @@ static void copy_columns(const strip *s, const float *row, int64_t first, int64_
   else
     for (int64_t i = inside; i < beyond; i++) to[i] = row[start + i * step];
   if (beyond < count) copy_pads(s, row, first + beyond * step, step, count - beyond, to + beyond);
+}
+
+/* Row r of the padded image, counted from the first that the output reads, in place. */
+static const float *find_row(const strip *s, int64_t r, int64_t *pitch) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
+  *pitch = ih < 0 ? 0 : d->in_height * d->in_width;
+  return ih < 0 ? s->ring : s->x + ih * d->in_width + s->first;
 }
 
 /* Copies row r of the padded image, counted from the first that the output reads. */
@@ -319,7 +345,8 @@ typedef struct stretch {
 /* `outputs` channels of `vectors` vectors of pixels, both constants. */
 EVR_INLINE void run_tile(const strip *s, const stretch *t, const int outputs, const int vectors) {
   const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t ring = s->b->ring, channels = s->p->group_in, pitch = s->pitch;
+  const int64_t ring = s->b->ring, channels = s->p->group_in;
+  int64_t pitch = s->pitch;
   const int64_t column_step = d->dilation_width / d->stride_width;
   const int64_t phase_step = d->dilation_width % d->stride_width;
   vf sum[MOST_OUTPUTS][MOST_VECTORS];
@@ -329,9 +356,17 @@ EVR_INLINE void run_tile(const strip *s, const stretch *t, const int outputs, co
   int64_t row = t->top % ring;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
     int64_t phase = 0, column = t->column;
+    const float *start = s->ring + row * (pitch * channels);
+    if (s->b->in_place) start = find_row(s, t->top + kh * d->dilation_height, &pitch);
+    const bool fetch = s->b->in_place && kh == d->kernel_height - 1;
     for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-      const float *x = s->ring + row * (pitch * channels) + phase * s->b->columns + column;
+      const float *x = start + phase * s->b->columns + column;
       for (int64_t c = 0; c < channels; c++, x += pitch, w += outputs) {
+        if (fetch) { /* the next tile: there are more planes than the hardware follows */
+          EVR_UNROLL
+          for (int i = 0; i < vectors * EVR_LANES; i += 16)
+            __builtin_prefetch(x + vectors * EVR_LANES + i);
+        }
         /* Held are the fewer of the two, and the others come one by one. */
         if (outputs <= vectors) {
           vf weights[MOST_OUTPUTS];
@@ -497,10 +532,12 @@ static void run_task(void *argument, int64_t task, int slot) {
       .first = first * EVR_LANES,
       .pixels = evr_min(end * EVR_LANES, b->width) - first * EVR_LANES,
   };
+  if (b->in_place) memset(s.ring, 0, (size_t)b->columns * sizeof *s.ring); /* rows of padding */
   int64_t copied = 0; /* rows before this are done with or in the ring */
   for (int64_t oh = band * b->band; oh < evr_min((band + 1) * b->band, b->height); oh++) {
     const int64_t top = oh * d->stride_height;
-    for (copied = evr_max(copied, top); copied < top + b->ring; copied++) copy_row(&s, copied);
+    for (copied = evr_max(copied, top); !b->in_place && copied < top + b->ring; copied++)
+      copy_row(&s, copied);
     int64_t at = image * s.out.image + oh * s.out.row + s.first * s.out.pixel + channel;
     int64_t residual_at = at;
     if (planes) {
@@ -541,8 +578,8 @@ static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t 
   return fmax(sums, loads) + 0.1 + far;
 }
 
-/* Blocks to transpose or rows to copy, tiles, the taps of their windows, outputs, and the product
- * (pace.h). */
+/* Blocks to transpose, rows to copy or planes to read, tiles, the taps of their windows, outputs,
+ * and the product (pace.h). */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   const evr_conv2d_desc *d = &p->desc;
@@ -557,12 +594,15 @@ static double cost(const void *problem) {
                        (b.bands - 1) * shared;
   const double blocks = (double)rows * (double)(b.strips * b.columns / EVR_LANES * d->stride_width);
   const bool planes = d->layout == EVR_NCHW;
-  const double copying = planes
-                             ? (double)(rows * b.strips * p->group_in * d->stride_width) *
-                                   (7.0 + (d->stride_width == 1 ? 0.06 : 0.25) * (double)b.columns)
-                             : blocks * EVR_LANES *
-                                   (0.7 + (EVR_LANES == 16 ? 0.9 : 0.55) *
-                                              (double)evr_ceil_div(p->group_in, EVR_LANES));
+  double copying;
+  if (b.in_place)
+    copying = 0.05 * (double)(b.height * b.width) * (double)p->group_in;
+  else if (planes)
+    copying = (double)(rows * b.strips * p->group_in * d->stride_width) *
+              (7.0 + (d->stride_width == 1 ? 0.06 : 0.25) * (double)b.columns);
+  else
+    copying = blocks * EVR_LANES *
+              (0.7 + (EVR_LANES == 16 ? 0.9 : 0.55) * (double)evr_ceil_div(p->group_in, EVR_LANES));
   const double rows_of_tiles = (double)(b.height * columns);
   const double taps = (double)(d->kernel_height * d->kernel_width);
   const double sums = (double)(b.height * p->depth) *

@@ -317,6 +317,25 @@ static void few_channels(grid *g) {
   }
 }
 
+/* Windows a pixel wide over rows of whole vectors, which may be read in place; and of one less. */
+static void narrow_windows(grid *g) {
+  static const int64_t widths[] = {16, 32, 80, 79}, heights[] = {1, 2, 3, 5},
+                       inputs[] = {5, 16, 33};
+  for (int i = 0; i < 144; i++) {
+    conv2d_case c = plain_case(inputs[i % 3], 2 + i % 5, widths[i / 3 % 4], 1 + i / 2 % 4, 1);
+    c.desc.kernel_height = heights[i / 12 % 4];
+    c.desc.batch = 1 + i % 2;
+    c.desc.stride_height = 1 + i / 5 % 2;
+    c.desc.dilation_height = 1 + i / 7 % 2;
+    c.desc.pad_mode = (evr_pad_mode)(i / 4 % 3);
+    set_pads(&c.desc, c.desc.kernel_height / 2 + i % 2, c.desc.kernel_height, 0, i % 3 == 0);
+    c.desc.activation.kind = i % 4 == 1 ? EVR_RELU : i % 4 == 2 ? EVR_SILU : EVR_IDENTITY;
+    c.desc.filter_layout = i % 5 == 0 ? EVR_OIHW : EVR_HWIO;
+    c.desc.layout = i % 6 == 5 ? EVR_NHWC : EVR_NCHW;
+    visit_case(g, c);
+  }
+}
+
 void conv2d_grid(walk *w, conv2d_visit *visit) {
   grid g = {w, visit, 0};
   tails(&g);
@@ -331,6 +350,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   tiles(&g);
   crowded_channels(&g);
   few_channels(&g);
+  narrow_windows(&g);
 }
 
 static int64_t usually_one(test_random *r, int64_t most) {
