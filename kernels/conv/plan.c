@@ -210,11 +210,11 @@ static bool is_apart(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a,
   const evr_conv2d_sizes *s = &plan->trio.sizes;
   const void *weights = packed ? a->packed : a->weights;
   const size_t weights_bytes = packed ? packed_size(plan) : bytes_of(s->weights_count);
-  const bool near = evr_may_overlap(written, bytes, a->x, bytes_of(s->x_count)) |
-                    evr_may_overlap(written, bytes, weights, weights_bytes) |
-                    evr_may_overlap(written, bytes, a->bias, bytes_of(s->bias_count)) |
-                    evr_may_overlap(written, bytes, a->residual, bytes_of(s->residual_count));
-  return !near;
+  const int near = evr_may_overlap(written, bytes, a->x, bytes_of(s->x_count)) |
+                   evr_may_overlap(written, bytes, weights, weights_bytes) |
+                   evr_may_overlap(written, bytes, a->bias, bytes_of(s->bias_count)) |
+                   evr_may_overlap(written, bytes, a->residual, bytes_of(s->residual_count));
+  return near == 0;
 }
 
 static evr_status check_call(const evr_conv2d_plan *plan, const evr_conv2d_arguments *a,

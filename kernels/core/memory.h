@@ -38,8 +38,9 @@ static inline bool evr_overlap(const void *a, size_t a_size, const void *b, size
   return a_start < b_start ? b_start - a_start < a_size : a_start - b_start < b_size;
 }
 
-/* The same of buffers of at least a byte, without a branch, and true of some empty ones as well. */
-static inline bool evr_may_overlap(const void *a, size_t a_size, const void *b, size_t b_size) {
+/* The same of buffers of at least a byte, without a branch, and true of some empty ones as well. An
+ * int, to be joined to others by | without a branch. */
+static inline int evr_may_overlap(const void *a, size_t a_size, const void *b, size_t b_size) {
   const uintptr_t a_start = (uintptr_t)a, b_start = (uintptr_t)b;
   return (a_start - b_start < b_size) | (b_start - a_start < a_size);
 }
