@@ -13,21 +13,10 @@
 #include <string.h>
 
 #include "activation/apply.h"
-#include "activation/functions.h"
+#include "conv/few_outputs_tile.h"
 #include "conv/pace.h"
 #include "conv/problem.h"
 #include "core/checked.h"
-
-#define MOST_OUTPUTS 4
-
-/* Vectors of pixels in a tile: with so many outputs, sums fill the registers but for weights and
- * pixels. */
-#if EVR_REGISTERS >= 32
-#define TILE_VECTORS(outputs) ((outputs) == 4 ? 6 : 8)
-#else
-#define TILE_VECTORS(outputs) ((outputs) == 1 ? 8 : (outputs) == 2 ? 6 : (outputs) == 3 ? 4 : 3)
-#endif
-#define MOST_VECTORS 8
 
 /* Strips are narrow enough for a row of the ring to stay in L1, of which the taps of a window row
  * read nearly the same, but not narrower than the sums that hide each other's latency. */
@@ -84,7 +73,7 @@ static void cut_strips(blocking *b, const evr_conv2d_problem *p, int64_t most) {
   const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
   b->strips = evr_ceil_div(vectors, most);
   const int64_t widest = evr_ceil_div(vectors, b->strips);
-  b->tiles = evr_ceil_div(widest, TILE_VECTORS(p->group_out));
+  b->tiles = evr_ceil_div(widest, EVR_FEW_TILE_VECTORS(p->group_out));
   b->columns = columns_of(&p->desc, widest);
   b->slot_bytes = evr_size_sum(
       b->zero_bytes, evr_size_floats_of(b->columns, p->desc.stride_width, p->group_in, b->ring));
@@ -102,7 +91,7 @@ static int64_t most_vectors(const evr_conv2d_problem *p, int64_t ring) {
   const int64_t outputs = p->group_out, row = vectors_in_l1(p, 1);
   int64_t most = row;
   if (p->desc.layout == EVR_NHWC)
-    most = evr_max(vectors_in_l1(p, ring), evr_min(row, TILE_VECTORS(outputs)));
+    most = evr_max(vectors_in_l1(p, ring), evr_min(row, EVR_FEW_TILE_VECTORS(outputs)));
   return evr_max(evr_min(most, MOST_STRIP), evr_ceil_div(LEAST_SUMS, outputs));
 }
 
@@ -133,11 +122,12 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
 
 static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
-  if (p->group_out > MOST_OUTPUTS) {
+  if (p->group_out > EVR_FEW_OUTPUTS) {
     snprintf(reason, EVR_REASON_SIZE,
              "needs at most %d %sput channels a group; desc.%s_channels is %" PRId64
              " and desc.groups %" PRId64,
-             MOST_OUTPUTS, evr_out_name(p), evr_out_name(p), p->desc.out_channels, p->desc.groups);
+             EVR_FEW_OUTPUTS, evr_out_name(p), evr_out_name(p), p->desc.out_channels,
+             p->desc.groups);
     return false;
   }
   const size_t slot_bytes = make_blocking(p).slot_bytes;
@@ -193,27 +183,12 @@ typedef struct job {
   blocking b;
 } job;
 
-typedef struct strip {
-  const evr_conv2d_problem *p;
-  const blocking *b;
-  const float *x; /* of the image, at the group's first channel */
-  const float *zeros;
-  float *ring;                     /* padded row r in row r % b->ring */
-  int64_t pitch;                   /* floats from one channel to the next */
-  const float *weights;            /* of the group */
-  const float *bias;               /* of the group, or NULL */
-  evr_spread out;                  /* NHWC */
-  int64_t y_plane, residual_plane; /* NCHW */
-  int64_t first;                   /* output column at which the strip begins */
-  int64_t pixels;                  /* output columns of the strip */
-} strip;
-
 /* Columns first, first + step, ... of the padded image, EVR_LANES of them, out of a row of the
  * image: to[channel * pitch + lane]. */
-static void transpose_columns(const strip *s, const float *row, int64_t first, int64_t step,
+static void transpose_columns(const evr_few_strip *s, const float *row, int64_t first, int64_t step,
                               float *to) {
   const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t channels = s->p->group_in, in_width = s->b->in_width;
+  const int64_t channels = s->p->group_in, in_width = s->in_width;
   const int64_t end = d->pad_left + in_width + d->pad_right;
   const float *from[EVR_LANES];
   for (int64_t l = 0; l < EVR_LANES; l++) {
@@ -241,10 +216,10 @@ static void transpose_columns(const strip *s, const float *row, int64_t first, i
 }
 
 /* Values in the padding, from column `column` of the padded image on. */
-static void copy_pads(const strip *s, const float *row, int64_t column, int64_t step, int64_t count,
-                      float *to) {
+static void copy_pads(const evr_few_strip *s, const float *row, int64_t column, int64_t step,
+                      int64_t count, float *to) {
   const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t in_width = s->b->in_width, end = d->pad_left + in_width + d->pad_right;
+  const int64_t in_width = s->in_width, end = d->pad_left + in_width + d->pad_right;
   memset(to, 0, (size_t)count * sizeof *to);
   if (d->pad_mode == EVR_PAD_ZERO) return;
   for (int64_t i = 0; i < count && column < end; i++, column += step)
@@ -253,9 +228,9 @@ static void copy_pads(const strip *s, const float *row, int64_t column, int64_t 
 
 /* A row of one plane: columns first, first + step, ... of the padded image, of which there are
  * `count`, where it is so wide. */
-static void copy_columns(const strip *s, const float *row, int64_t first, int64_t step,
+static void copy_columns(const evr_few_strip *s, const float *row, int64_t first, int64_t step,
                          int64_t count, float *to) {
-  const int64_t in_width = s->b->in_width, start = first - s->p->desc.pad_left;
+  const int64_t in_width = s->in_width, start = first - s->p->desc.pad_left;
   const int64_t before = evr_max(-start, 0), left = evr_max(in_width - start, 0);
   const int64_t inside = evr_min(step == 1 ? before : evr_ceil_div(before, step), count);
   const int64_t wanted = step == 1 ? left : evr_ceil_div(left, step);
@@ -268,19 +243,11 @@ static void copy_columns(const strip *s, const float *row, int64_t first, int64_
   if (beyond < count) copy_pads(s, row, first + beyond * step, step, count - beyond, to + beyond);
 }
 
-/* Row r of the padded image, counted from the first that the output reads, in place. */
-static const float *find_row(const strip *s, int64_t r, int64_t *pitch) {
-  const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
-  *pitch = ih < 0 ? 0 : d->in_height * d->in_width;
-  return ih < 0 ? s->ring : s->x + ih * d->in_width + s->first;
-}
-
 /* Copies row r of the padded image, counted from the first that the output reads. */
-static void copy_row(const strip *s, int64_t r) {
+static void copy_row(const evr_few_strip *s, int64_t r) {
   const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t columns = s->b->columns, stride = d->stride_width;
-  float *to = s->ring + r % s->b->ring * (s->pitch * s->p->group_in);
+  const int64_t columns = s->columns, stride = d->stride_width;
+  float *to = s->ring + r % s->ring_rows * (s->pitch * s->p->group_in);
   const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
   if (ih < 0) {
     memset(to, 0, (size_t)(s->pitch * s->p->group_in) * sizeof *to);
@@ -290,7 +257,7 @@ static void copy_row(const strip *s, int64_t r) {
     const float *row = s->x + ih * d->in_width;
     const int64_t plane = d->in_height * d->in_width;
     const int64_t begin = evr_max(s->first * stride - d->pad_left, 0);
-    const int64_t reach = evr_min(begin + columns * stride, s->b->in_width);
+    const int64_t reach = evr_min(begin + columns * stride, s->in_width);
     for (int64_t c = 0; c < s->p->group_in; c++, row += plane) {
       if (c + AHEAD < s->p->group_in)
         for (int64_t i = begin; i < reach; i += 16) __builtin_prefetch(row + AHEAD * plane + i);
@@ -305,188 +272,26 @@ static void copy_row(const strip *s, int64_t r) {
       transpose_columns(s, row, (s->first + i) * stride + phase, stride, to + i);
 }
 
-/* Sums of NCHW: each output has its row of pixels. */
-EVR_INLINE void store_planes(const strip *s, int64_t pixels, const float *residual, float *y,
-                             const int outputs, const int vectors,
-                             vf sum[MOST_OUTPUTS][MOST_VECTORS]) {
-  const bool has_bias = s->bias != NULL, relu = s->p->desc.activation.kind == EVR_RELU;
-  const int64_t last = evr_min(pixels - (vectors - 1) * EVR_LANES, EVR_LANES);
-  const int64_t y_plane = s->y_plane, residual_plane = s->residual_plane;
-  vf bias[MOST_OUTPUTS];
-  EVR_UNROLL
-  for (int o = 0; o < outputs; o++) bias[o] = has_bias ? vf_set1(s->bias[o]) : vf_zero();
-  EVR_UNROLL
-  for (int o = 0; o < outputs; o++) {
-    EVR_UNROLL
-    for (int v = 0; v < vectors; v++) {
-      const int64_t at = v * EVR_LANES, count = v < vectors - 1 ? EVR_LANES : last;
-      vf value = sum[o][v];
-      if (has_bias) value = vf_add(value, bias[o]);
-      if (residual != NULL)
-        value = vf_add(value, vf_load_n(residual + o * residual_plane + at, count));
-      if (relu) value = evr_relu(value);
-      if (v < vectors - 1)
-        vf_store(y + o * y_plane + at, value);
-      else
-        vf_store_n(y + o * y_plane + at, value, count);
-    }
-  }
-}
-
-/* A stretch of a row of the strip. */
-typedef struct stretch {
-  int64_t top;           /* first padded row of the windows */
-  int64_t column;        /* of the strip, at which it begins */
-  int64_t pixels;        /* to the end of the strip */
-  const float *residual; /* or NULL */
-  float *y;
-} stretch;
-
-/* `outputs` channels of `vectors` vectors of pixels, both constants. */
-EVR_INLINE void run_tile(const strip *s, const stretch *t, const int outputs, const int vectors) {
-  const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t ring = s->b->ring, channels = s->p->group_in;
-  int64_t pitch = s->pitch;
-  const int64_t column_step = d->dilation_width / d->stride_width;
-  const int64_t phase_step = d->dilation_width % d->stride_width;
-  vf sum[MOST_OUTPUTS][MOST_VECTORS];
-  EVR_UNROLL
-  for (int i = 0; i < outputs * vectors; i++) sum[i / vectors][i % vectors] = vf_zero();
-  const float *w = s->weights;
-  int64_t row = t->top % ring;
-  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    int64_t phase = 0, column = t->column;
-    const float *start = s->ring + row * (pitch * channels);
-    if (s->b->in_place) start = find_row(s, t->top + kh * d->dilation_height, &pitch);
-    const bool fetch = s->b->in_place && kh == d->kernel_height - 1;
-    for (int64_t kw = 0; kw < d->kernel_width; kw++) {
-      const float *x = start + phase * s->b->columns + column;
-      for (int64_t c = 0; c < channels; c++, x += pitch, w += outputs) {
-        if (fetch) { /* the next tile: there are more planes than the hardware follows */
-          EVR_UNROLL
-          for (int i = 0; i < vectors * EVR_LANES; i += 16)
-            __builtin_prefetch(x + vectors * EVR_LANES + i);
-        }
-        /* Held are the fewer of the two, and the others come one by one. */
-        if (outputs <= vectors) {
-          vf weights[MOST_OUTPUTS];
-          EVR_UNROLL
-          for (int o = 0; o < outputs; o++) weights[o] = vf_set1(w[o]);
-          EVR_UNROLL
-          for (int v = 0; v < vectors; v++) {
-            const vf pixels = vf_load(x + v * EVR_LANES);
-            EVR_UNROLL
-            for (int o = 0; o < outputs; o++) sum[o][v] = vf_fma(pixels, weights[o], sum[o][v]);
-          }
-        } else {
-          vf pixels[MOST_OUTPUTS];
-          EVR_UNROLL
-          for (int v = 0; v < vectors; v++) pixels[v] = vf_load(x + v * EVR_LANES);
-          EVR_UNROLL
-          for (int o = 0; o < outputs; o++) {
-            const vf weight = vf_set1(w[o]);
-            EVR_UNROLL
-            for (int v = 0; v < vectors; v++) sum[o][v] = vf_fma(pixels[v], weight, sum[o][v]);
-          }
-        }
-      }
-      column += column_step;
-      phase += phase_step;
-      if (phase >= d->stride_width) {
-        phase -= d->stride_width;
-        column++;
-      }
-    }
-    row += d->dilation_height;
-    if (row >= ring) row -= ring;
-  }
-  const float *residual = t->residual;
-  float *y = t->y;
-  const int64_t pixels = t->pixels;
-  if (d->layout == EVR_NCHW) {
-    store_planes(s, pixels, residual, y, outputs, vectors, sum);
-    return;
-  }
-  /* Now lanes are the output channels of a pixel (but for the scalar build, which has one lane).
-   * What a store might change is read before. */
-  enum { LANES = EVR_LANES == 1 ? 1 : MOST_OUTPUTS };
-  const int lanes = outputs < LANES ? outputs : LANES;
-  const int64_t pitch_out = s->out.pixel;
-  const bool has_bias = s->bias != NULL, relu = d->activation.kind == EVR_RELU;
-  vf bias[MOST_OUTPUTS];
-  EVR_UNROLL
-  for (int o = 0; o < outputs; o += lanes)
-    bias[o] = has_bias ? vf_load_n(s->bias + o, lanes) : vf_zero();
-  EVR_UNROLL
-  for (int v = 0; v < vectors; v++) {
-    vf block[EVR_LANES];
-    EVR_UNROLL
-    for (int l = 0; l < EVR_LANES; l++) block[l] = l < outputs ? sum[l][v] : vf_zero();
-    vf_transpose(block);
-    const int64_t count = evr_min(pixels - v * EVR_LANES, EVR_LANES);
-    EVR_UNROLL
-    for (int l = 0; l < EVR_LANES; l++) {
-      if (l >= count) break;
-      EVR_UNROLL
-      for (int o = 0; o < outputs; o += lanes) {
-        const int64_t at = (v * EVR_LANES + l) * pitch_out + o;
-        vf value = EVR_LANES == 1 ? sum[o][v] : block[l];
-        if (has_bias) value = vf_add(value, bias[o]);
-        if (residual != NULL) value = vf_add(value, vf_load_n(residual + at, lanes));
-        if (relu) value = evr_relu(value);
-        vf_store_n(y + at, value, lanes);
-      }
-    }
-  }
-}
-
-typedef void tile_function(const strip *s, const stretch *t);
-
-#define TILE(outputs, vectors)                                               \
-  static void tile_##outputs##_##vectors(const strip *s, const stretch *t) { \
-    run_tile(s, t, outputs, vectors);                                        \
-  }
-#define TILES_3(o) TILE(o, 1) TILE(o, 2) TILE(o, 3)
-#define TILES_6(o) TILES_3(o) TILE(o, 4) TILE(o, 5) TILE(o, 6)
-#define TILES_8(o) TILES_6(o) TILE(o, 7) TILE(o, 8)
-#define NAMES_3(o) tile_##o##_1, tile_##o##_2, tile_##o##_3
-#define NAMES_6(o) NAMES_3(o), tile_##o##_4, tile_##o##_5, tile_##o##_6
-#define NAMES_8(o) NAMES_6(o), tile_##o##_7, tile_##o##_8
-
-TILES_8(1)
-#if EVR_REGISTERS >= 32
-TILES_8(2)
-TILES_8(3)
-TILES_6(4)
-static tile_function *const tiles[MOST_OUTPUTS][MOST_VECTORS] = {
-    {NAMES_8(1)}, {NAMES_8(2)}, {NAMES_8(3)}, {NAMES_6(4)}};
-#else
-TILES_6(2)
-TILES_3(3)
-TILE(3, 4)
-TILES_3(4)
-static tile_function *const tiles[MOST_OUTPUTS][MOST_VECTORS] = {
-    {NAMES_8(1)}, {NAMES_6(2)}, {NAMES_3(3), tile_3_4}, {NAMES_3(4)}};
-#endif
-
 /* A row of the strip, of so many vectors. */
-static void run_row(const strip *s, int64_t vectors, int64_t top, const float *residual, float *y) {
-  const int64_t outputs = s->p->group_out, count = evr_ceil_div(vectors, TILE_VECTORS(outputs));
+static void run_row(const evr_few_strip *s, int64_t vectors, int64_t top, const float *residual,
+                    float *y) {
+  const int64_t outputs = s->p->group_out;
+  const int64_t count = evr_ceil_div(vectors, EVR_FEW_TILE_VECTORS(outputs));
   const int64_t pixel = s->p->desc.layout == EVR_NCHW ? 1 : s->out.pixel;
   int64_t begin = 0;
   for (int64_t i = 0; i < count; i++) {
     const int64_t end = (i + 1) * vectors / count, column = begin * EVR_LANES;
-    const stretch t = {.top = top,
-                       .column = column,
-                       .pixels = s->pixels - column,
-                       .residual = residual != NULL ? residual + column * pixel : NULL,
-                       .y = y + column * pixel};
-    tiles[outputs - 1][end - begin - 1](s, &t);
+    const evr_few_stretch t = {.top = top,
+                               .column = column,
+                               .pixels = s->pixels - column,
+                               .residual = residual != NULL ? residual + column * pixel : NULL,
+                               .y = y + column * pixel};
+    evr_few_tiles[outputs - 1][end - begin - 1](s, &t);
     begin = end;
   }
 }
 
-static void activate(const strip *s, float *y) {
+static void activate(const evr_few_strip *s, float *y) {
   const evr_conv2d_desc *d = &s->p->desc;
   if (d->activation.kind == EVR_IDENTITY || d->activation.kind == EVR_RELU) return;
   const int64_t outputs = s->p->group_out;
@@ -516,13 +321,16 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t first = index * vectors / b->strips, end = (index + 1) * vectors / b->strips;
   const int64_t channel = group * p->group_out;
   const bool planes = d->layout == EVR_NCHW;
-  strip s = {
+  evr_few_strip s = {
       .p = p,
-      .b = b,
       .x = j->call->x + image * d->in_height * d->in_width * d->in_channels +
            group * p->group_in * (planes ? d->in_height * d->in_width : 1),
       .zeros = memset(slot_memory, 0, b->zero_bytes),
+      .in_width = b->in_width,
+      .in_place = b->in_place,
       .ring = (float *)(void *)(slot_memory + b->zero_bytes),
+      .ring_rows = b->ring,
+      .columns = b->columns,
       .pitch = b->columns * d->stride_width,
       .weights = (const float *)j->call->packed + channel * p->depth,
       .bias = j->call->bias != NULL ? j->call->bias + channel : NULL,

@@ -1,0 +1,225 @@
+/* The register tile of convolution with few output channels: N of them by V vectors of pixels of an
+ * output row, in a strip of columns (few_outputs.tmpl.c).
+ *
+ *     for each tap and input channel in canonical order, k:
+ *         acc[n][v] = fma(pixels[k][v], weight[k][n], acc[n][v])
+ *
+ * Pixels lie side by side in the rows of a ring or in planes of the image, so that a vector of them
+ * is one load. */
+#ifndef EVR_CONV_FEW_OUTPUTS_TILE_H
+#define EVR_CONV_FEW_OUTPUTS_TILE_H
+
+#include "activation/functions.h"
+#include "conv/problem.h"
+#include "core/checked.h"
+
+/* Output channels of a tile, at most. */
+#define EVR_FEW_OUTPUTS 4
+
+/* Vectors of pixels in a tile: with so many outputs, sums fill the registers but for weights and
+ * pixels. */
+#if EVR_REGISTERS >= 32
+#define EVR_FEW_TILE_VECTORS(outputs) ((outputs) == 4 ? 6 : 8)
+#else
+#define EVR_FEW_TILE_VECTORS(outputs) \
+  ((outputs) == 1 ? 8 : (outputs) == 2 ? 6 : (outputs) == 3 ? 4 : 3)
+#endif
+#define EVR_FEW_MOST_VECTORS 8
+
+/* Columns of the output of one image and group. */
+typedef struct evr_few_strip {
+  const evr_conv2d_problem *p;
+  const float *x; /* of the image, at the group's first channel */
+  const float *zeros;
+  int64_t in_width;                /* of the image, as it is walked */
+  bool in_place;                   /* rows are read where they lie */
+  float *ring;                     /* padded row r in row r % ring_rows; in place: one of padding */
+  int64_t ring_rows;               /* that a window spans */
+  int64_t columns;                 /* floats of a phase */
+  int64_t pitch;                   /* from one channel to the next */
+  const float *weights;            /* of the group */
+  const float *bias;               /* of the group, or NULL */
+  evr_spread out;                  /* NHWC */
+  int64_t y_plane, residual_plane; /* NCHW */
+  int64_t first;                   /* output column at which the strip begins */
+  int64_t pixels;                  /* output columns of the strip */
+} evr_few_strip;
+
+/* Row r of the padded image, counted from the first that the output reads, in place. */
+static const float *evr_few_find_row(const evr_few_strip *s, int64_t r, int64_t *pitch) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
+  *pitch = ih < 0 ? 0 : d->in_height * d->in_width;
+  return ih < 0 ? s->ring : s->x + ih * d->in_width + s->first;
+}
+
+/* Sums of NCHW: each output has its row of pixels. */
+EVR_INLINE void evr_few_store_planes(const evr_few_strip *s, int64_t pixels, const float *residual,
+                                     float *y, const int outputs, const int vectors,
+                                     vf sum[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS]) {
+  const bool has_bias = s->bias != NULL, relu = s->p->desc.activation.kind == EVR_RELU;
+  const int64_t last = evr_min(pixels - (vectors - 1) * EVR_LANES, EVR_LANES);
+  const int64_t y_plane = s->y_plane, residual_plane = s->residual_plane;
+  vf bias[EVR_FEW_OUTPUTS];
+  EVR_UNROLL
+  for (int o = 0; o < outputs; o++) bias[o] = has_bias ? vf_set1(s->bias[o]) : vf_zero();
+  EVR_UNROLL
+  for (int o = 0; o < outputs; o++) {
+    EVR_UNROLL
+    for (int v = 0; v < vectors; v++) {
+      const int64_t at = v * EVR_LANES, count = v < vectors - 1 ? EVR_LANES : last;
+      vf value = sum[o][v];
+      if (has_bias) value = vf_add(value, bias[o]);
+      if (residual != NULL)
+        value = vf_add(value, vf_load_n(residual + o * residual_plane + at, count));
+      if (relu) value = evr_relu(value);
+      if (v < vectors - 1)
+        vf_store(y + o * y_plane + at, value);
+      else
+        vf_store_n(y + o * y_plane + at, value, count);
+    }
+  }
+}
+
+/* A stretch of a row of the strip. */
+typedef struct evr_few_stretch {
+  int64_t top;           /* first padded row of the windows */
+  int64_t column;        /* of the strip, at which it begins */
+  int64_t pixels;        /* to the end of the strip */
+  const float *residual; /* or NULL */
+  float *y;
+} evr_few_stretch;
+
+/* `outputs` channels of `vectors` vectors of pixels, both constants. */
+EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *t,
+                                 const int outputs, const int vectors) {
+  const evr_conv2d_desc *d = &s->p->desc;
+  const int64_t ring = s->ring_rows, channels = s->p->group_in;
+  int64_t pitch = s->pitch;
+  const int64_t column_step = d->dilation_width / d->stride_width;
+  const int64_t phase_step = d->dilation_width % d->stride_width;
+  vf sum[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS];
+  EVR_UNROLL
+  for (int i = 0; i < outputs * vectors; i++) sum[i / vectors][i % vectors] = vf_zero();
+  const float *w = s->weights;
+  int64_t row = t->top % ring;
+  for (int64_t kh = 0; kh < d->kernel_height; kh++) {
+    int64_t phase = 0, column = t->column;
+    const float *start = s->ring + row * (pitch * channels);
+    if (s->in_place) start = evr_few_find_row(s, t->top + kh * d->dilation_height, &pitch);
+    const bool fetch = s->in_place && kh == d->kernel_height - 1;
+    for (int64_t kw = 0; kw < d->kernel_width; kw++) {
+      const float *x = start + phase * s->columns + column;
+      for (int64_t c = 0; c < channels; c++, x += pitch, w += outputs) {
+        if (fetch) { /* the next tile: there are more planes than the hardware follows */
+          EVR_UNROLL
+          for (int i = 0; i < vectors * EVR_LANES; i += 16)
+            __builtin_prefetch(x + vectors * EVR_LANES + i);
+        }
+        /* Held are the fewer of the two, and the others come one by one. */
+        if (outputs <= vectors) {
+          vf weights[EVR_FEW_OUTPUTS];
+          EVR_UNROLL
+          for (int o = 0; o < outputs; o++) weights[o] = vf_set1(w[o]);
+          EVR_UNROLL
+          for (int v = 0; v < vectors; v++) {
+            const vf pixels = vf_load(x + v * EVR_LANES);
+            EVR_UNROLL
+            for (int o = 0; o < outputs; o++) sum[o][v] = vf_fma(pixels, weights[o], sum[o][v]);
+          }
+        } else {
+          vf pixels[EVR_FEW_OUTPUTS];
+          EVR_UNROLL
+          for (int v = 0; v < vectors; v++) pixels[v] = vf_load(x + v * EVR_LANES);
+          EVR_UNROLL
+          for (int o = 0; o < outputs; o++) {
+            const vf weight = vf_set1(w[o]);
+            EVR_UNROLL
+            for (int v = 0; v < vectors; v++) sum[o][v] = vf_fma(pixels[v], weight, sum[o][v]);
+          }
+        }
+      }
+      column += column_step;
+      phase += phase_step;
+      if (phase >= d->stride_width) {
+        phase -= d->stride_width;
+        column++;
+      }
+    }
+    row += d->dilation_height;
+    if (row >= ring) row -= ring;
+  }
+  const float *residual = t->residual;
+  float *y = t->y;
+  const int64_t pixels = t->pixels;
+  if (d->layout == EVR_NCHW) {
+    evr_few_store_planes(s, pixels, residual, y, outputs, vectors, sum);
+    return;
+  }
+  /* Now lanes are the output channels of a pixel (but for the scalar build, which has one lane).
+   * What a store might change is read before. */
+  enum { LANES = EVR_LANES == 1 ? 1 : EVR_FEW_OUTPUTS };
+  const int lanes = outputs < LANES ? outputs : LANES;
+  const int64_t pitch_out = s->out.pixel;
+  const bool has_bias = s->bias != NULL, relu = d->activation.kind == EVR_RELU;
+  vf bias[EVR_FEW_OUTPUTS];
+  EVR_UNROLL
+  for (int o = 0; o < outputs; o += lanes)
+    bias[o] = has_bias ? vf_load_n(s->bias + o, lanes) : vf_zero();
+  EVR_UNROLL
+  for (int v = 0; v < vectors; v++) {
+    vf block[EVR_LANES];
+    EVR_UNROLL
+    for (int l = 0; l < EVR_LANES; l++) block[l] = l < outputs ? sum[l][v] : vf_zero();
+    vf_transpose(block);
+    const int64_t count = evr_min(pixels - v * EVR_LANES, EVR_LANES);
+    EVR_UNROLL
+    for (int l = 0; l < EVR_LANES; l++) {
+      if (l >= count) break;
+      EVR_UNROLL
+      for (int o = 0; o < outputs; o += lanes) {
+        const int64_t at = (v * EVR_LANES + l) * pitch_out + o;
+        vf value = EVR_LANES == 1 ? sum[o][v] : block[l];
+        if (has_bias) value = vf_add(value, bias[o]);
+        if (residual != NULL) value = vf_add(value, vf_load_n(residual + at, lanes));
+        if (relu) value = evr_relu(value);
+        vf_store_n(y + at, value, lanes);
+      }
+    }
+  }
+}
+
+typedef void evr_few_tile_function(const evr_few_strip *s, const evr_few_stretch *t);
+
+#define EVR_FEW_TILE(outputs, vectors)                                                       \
+  static void tile_##outputs##_##vectors(const evr_few_strip *s, const evr_few_stretch *t) { \
+    evr_few_tile_run(s, t, outputs, vectors);                                                \
+  }
+#define EVR_FEW_TILES_3(o) EVR_FEW_TILE(o, 1) EVR_FEW_TILE(o, 2) EVR_FEW_TILE(o, 3)
+#define EVR_FEW_TILES_6(o) \
+  EVR_FEW_TILES_3(o) EVR_FEW_TILE(o, 4) EVR_FEW_TILE(o, 5) EVR_FEW_TILE(o, 6)
+#define EVR_FEW_TILES_8(o) EVR_FEW_TILES_6(o) EVR_FEW_TILE(o, 7) EVR_FEW_TILE(o, 8)
+#define EVR_FEW_NAMES_3(o) tile_##o##_1, tile_##o##_2, tile_##o##_3
+#define EVR_FEW_NAMES_6(o) EVR_FEW_NAMES_3(o), tile_##o##_4, tile_##o##_5, tile_##o##_6
+#define EVR_FEW_NAMES_8(o) EVR_FEW_NAMES_6(o), tile_##o##_7, tile_##o##_8
+
+EVR_FEW_TILES_8(1)
+#if EVR_REGISTERS >= 32
+EVR_FEW_TILES_8(2)
+EVR_FEW_TILES_8(3)
+EVR_FEW_TILES_6(4)
+static evr_few_tile_function *const evr_few_tiles[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS] = {
+    {EVR_FEW_NAMES_8(1)}, {EVR_FEW_NAMES_8(2)}, {EVR_FEW_NAMES_8(3)}, {EVR_FEW_NAMES_6(4)}};
+#else
+EVR_FEW_TILES_6(2)
+EVR_FEW_TILES_3(3)
+EVR_FEW_TILE(3, 4)
+EVR_FEW_TILES_3(4)
+static evr_few_tile_function *const evr_few_tiles[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS] = {
+    {EVR_FEW_NAMES_8(1)},
+    {EVR_FEW_NAMES_6(2)},
+    {EVR_FEW_NAMES_3(3), tile_3_4},
+    {EVR_FEW_NAMES_3(4)}};
+#endif
+
+#endif
