@@ -123,7 +123,9 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
           for (int o = 0; o < outputs; o++) weights[o] = vf_set1(w[o]);
           EVR_UNROLL
           for (int v = 0; v < vectors; v++) {
-            const vf pixels = vf_load(x + v * EVR_LANES);
+            /* gcc would read it anew for each output, across two lines. */
+            const vf loaded = vf_load(x + v * EVR_LANES);
+            const vf pixels = outputs > 1 ? vf_once(loaded) : loaded;
             EVR_UNROLL
             for (int o = 0; o < outputs; o++) sum[o][v] = vf_fma(pixels, weights[o], sum[o][v]);
           }
