@@ -24,7 +24,8 @@ static void execute_trial(const evr_kernel *kernel, const void *problem,
   kernel->forward(problem, &call);
 }
 
-const evr_trial evr_conv2d_backward_data_trial = {evr_backward_describe, count, execute_trial};
+const evr_trial evr_conv2d_backward_data_trial = {
+    evr_backward_describe, count, evr_backward_kept_size, evr_backward_keep, execute_trial};
 
 /* Padding other than zeros: the variants see an image that is padded already, and give its
  * gradient, which is folded back. *pad is that padding, and *padded whether there is any. */

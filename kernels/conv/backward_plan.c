@@ -138,3 +138,17 @@ void evr_backward_describe(const void *problem, char *text, size_t size) {
   const size_t length = strlen(text);
   snprintf(text + length, size - length, " then %d", (int)p->activation.kind);
 }
+
+size_t evr_backward_kept_size(const evr_kernel *kernel, const void *problem) {
+  const size_t state = kernel->state_size != NULL ? kernel->state_size(problem) : 0;
+  return state > 0 ? evr_size_sum(evr_size_lines(sizeof(evr_conv2d_backward_problem)), state) : 0;
+}
+
+const void *evr_backward_keep(const evr_kernel *kernel, const void *problem, void *memory) {
+  evr_conv2d_backward_problem *kept = memory;
+  memcpy(kept, problem, sizeof *kept);
+  void *state = (char *)memory + evr_size_lines(sizeof *kept);
+  kept->state = state;
+  kernel->make_state(kept, state);
+  return kept;
+}

@@ -59,7 +59,10 @@ const void *evr_backward_packed(const evr_backward_plan *plan, const float *weig
 int evr_backward_plan_threads(const evr_backward_plan *plan);
 size_t evr_backward_workspace_size(const evr_backward_plan *plan);
 
-/* One line about a problem for a measured choice. */
+/* What a measured choice (core/trial.h) asks of a problem: one line about it, and the problem with
+ * what a kernel keeps for its calls. */
 void evr_backward_describe(const void *problem, char *text, size_t size);
+size_t evr_backward_kept_size(const evr_kernel *kernel, const void *problem);
+const void *evr_backward_keep(const evr_kernel *kernel, const void *problem, void *memory);
 
 #endif

@@ -23,7 +23,8 @@ static void execute_trial(const evr_kernel *kernel, const void *problem,
   kernel->forward(problem, &call);
 }
 
-static const evr_trial trial = {evr_backward_describe, count, execute_trial};
+static const evr_trial trial = {evr_backward_describe, count, evr_backward_kept_size,
+                                evr_backward_keep, execute_trial};
 
 static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *options,
                           evr_conv2d_backward_problem *problem, evr_settings *settings) {

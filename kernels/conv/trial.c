@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "conv/problem.h"
 
@@ -26,10 +27,23 @@ static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y)
   *y = p->sizes.y_count;
 }
 
+static size_t kept_size(const evr_kernel *kernel, const void *problem) {
+  (void)problem;
+  return kernel->prepare != NULL ? EVR_PREPARED_ROOM + sizeof(evr_conv2d_problem) : 0;
+}
+
+static const void *keep(const evr_kernel *kernel, const void *problem, void *memory) {
+  evr_conv2d_problem *kept = (evr_conv2d_problem *)(void *)((char *)memory + EVR_PREPARED_ROOM);
+  memcpy(kept, problem, sizeof *kept);
+  kept->prepared.room = memory;
+  kernel->prepare(kept);
+  return kept;
+}
+
 static void execute(const evr_kernel *kernel, const void *problem, const evr_trial_buffers *b) {
   const evr_conv2d_call call = {
       .x = b->x, .weights = b->weights, .packed = b->packed, .y = b->y, .workspace = b->workspace};
   kernel->forward(problem, &call);
 }
 
-const evr_trial evr_conv2d_trial = {describe, count, execute};
+const evr_trial evr_conv2d_trial = {describe, count, kept_size, keep, execute};

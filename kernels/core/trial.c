@@ -46,20 +46,24 @@ evr_status evr_trial_time(const evr_trial *trial, const evr_variant *variant, co
   const evr_kernel *kernel = variant->kernel;
   const size_t packed_bytes = kernel->packed_size != NULL ? kernel->packed_size(problem) : 0;
   const size_t scratch_bytes = kernel->workspace_size != NULL ? kernel->workspace_size(problem) : 0;
+  const size_t kept_bytes = trial->kept_size != NULL ? trial->kept_size(kernel, problem) : 0;
   int64_t x, weights, y;
   trial->count(problem, &x, &weights, &y);
   evr_trial_buffers b = {floats(allocator, x), floats(allocator, weights), floats(allocator, y),
                          packed_bytes > 0 ? evr_allocate(allocator, packed_bytes) : NULL,
                          evr_allocate(allocator, scratch_bytes)};
+  void *kept = kept_bytes > 0 ? evr_allocate(allocator, kept_bytes) : NULL;
   evr_status status = EVR_OK;
   if (b.x == NULL || b.weights == NULL || b.y == NULL || b.workspace == NULL ||
-      (packed_bytes > 0 && b.packed == NULL)) {
+      (packed_bytes > 0 && b.packed == NULL) || (kept_bytes > 0 && kept == NULL)) {
     status =
         evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no memory to time %s with", variant->name);
   } else {
     if (packed_bytes > 0) kernel->pack(problem, b.weights, b.packed);
-    *nanoseconds = least_time(trial, kernel, problem, &b);
+    const void *executed = kept_bytes > 0 ? trial->keep(kernel, problem, kept) : problem;
+    *nanoseconds = least_time(trial, kernel, executed, &b);
   }
+  evr_release(allocator, kept);
   evr_release(allocator, b.workspace);
   evr_release(allocator, b.packed);
   evr_release(allocator, b.y);

@@ -17,6 +17,11 @@ typedef struct evr_trial {
   void (*describe)(const void *problem, char *text, size_t size);
   /* Floats of x, weights and y. */
   void (*count)(const void *problem, int64_t *x, int64_t *weights, int64_t *y);
+  /* The problem as a plan keeps it, with what the kernel works out once for all calls, in so many
+   * bytes from an allocator. NULL or 0 bytes: nothing is kept, and the problem is executed as it
+   * is. */
+  size_t (*kept_size)(const evr_kernel *kernel, const void *problem);
+  const void *(*keep)(const evr_kernel *kernel, const void *problem, void *memory);
   /* One execution. */
   void (*execute)(const evr_kernel *kernel, const void *problem, const evr_trial_buffers *buffers);
 } evr_trial;

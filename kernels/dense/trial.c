@@ -24,4 +24,4 @@ static void execute(const evr_kernel *kernel, const void *problem, const evr_tri
   kernel->forward(problem, &call);
 }
 
-const evr_trial evr_dense_trial = {describe, count, execute};
+const evr_trial evr_dense_trial = {describe, count, NULL, NULL, execute};
