@@ -184,6 +184,41 @@ START_TEST(random_layers) {
 }
 END_TEST
 
+/* few-outputs reads planes where they lie if windows are a pixel wide: beside them it has no more
+ * than a row of padding for each thread, however many planes there are. */
+START_TEST(planes_in_place) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.layout = EVR_NCHW;
+  d.in_channels = 4096;
+  d.out_channels = 1;
+  d.in_height = 5;
+  d.in_width = 64;
+  d.kernel_height = d.kernel_width = 1;
+  size_t count;
+  ck_assert(evr_conv2d_list_variants(&d, NULL, NULL, 0, &count) == EVR_OK);
+  evr_variant_report list[32];
+  ck_assert_uint_le(count, 32);
+  ck_assert(evr_conv2d_list_variants(&d, NULL, list, count, &count) == EVR_OK);
+  int held = 0;
+  for (size_t i = 0; i < count; i++)
+    for (int64_t height = 1; height <= 3; height += 2) {
+      if (strncmp(list[i].name, "few-outputs", 11) != 0 || !list[i].accepted) continue;
+      evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
+      o.variant = list[i].name;
+      o.num_threads = 2;
+      d.kernel_height = height;
+      d.pad_top = d.pad_bottom = height / 2;
+      evr_conv2d_plan *plan;
+      ck_assert_msg(evr_conv2d_plan_create(&d, &o, &plan) == EVR_OK, "%s", evr_last_error());
+      const size_t row = (size_t)d.in_width * sizeof(float);
+      ck_assert_uint_le(evr_conv2d_workspace_size(plan, true), 2 * row + 64);
+      evr_conv2d_plan_destroy(plan);
+      held++;
+    }
+  ck_assert_int_gt(held, 0);
+}
+END_TEST
+
 int main(int argc, char **argv) {
   suite_begin("workspace");
   if (argc != 2) {
@@ -195,5 +230,6 @@ int main(int argc, char **argv) {
   TCase *layers = suite_case(suite, "layers");
   tcase_add_test(layers, suites);
   tcase_add_test(layers, random_layers);
+  tcase_add_test(layers, planes_in_place);
   return suite_end(suite);
 }

@@ -62,6 +62,10 @@ static bool is_in_place(const evr_conv2d_problem *p, const blocking *b) {
          (d->kernel_height == 1 || plane % PLANES_COLLIDE != 0);
 }
 
+static bool has_rows_of_zeros(const evr_conv2d_desc *d) {
+  return d->pad_mode == EVR_PAD_ZERO && (d->pad_top > 0 || d->pad_bottom > 0);
+}
+
 /* Floats of a phase for a strip of so many vectors. */
 static int64_t columns_of(const evr_conv2d_desc *d, int64_t vectors) {
   const int64_t beyond = (d->kernel_width - 1) * d->dilation_width / d->stride_width;
@@ -75,8 +79,11 @@ static void cut_strips(blocking *b, const evr_conv2d_problem *p, int64_t most) {
   const int64_t widest = evr_ceil_div(vectors, b->strips);
   b->tiles = evr_ceil_div(widest, EVR_FEW_TILE_VECTORS(p->group_out));
   b->columns = columns_of(&p->desc, widest);
-  b->slot_bytes = evr_size_sum(
-      b->zero_bytes, evr_size_floats_of(b->columns, p->desc.stride_width, p->group_in, b->ring));
+  /* Beside planes that are read in place lies a row of padding. */
+  const size_t rows =
+      b->in_place ? evr_size_floats(has_rows_of_zeros(&p->desc) ? b->columns : 1)
+                  : evr_size_floats_of(b->columns, p->desc.stride_width, p->group_in, b->ring);
+  b->slot_bytes = evr_size_sum(b->zero_bytes, rows);
 }
 
 /* Vectors of a strip of which so many rows of the ring are in L1. */
@@ -85,13 +92,19 @@ static int64_t vectors_in_l1(const evr_conv2d_problem *p, int64_t rows) {
   return fit / p->group_in / rows - columns_of(&p->desc, 0) / EVR_LANES;
 }
 
-/* Planes are copied the sooner the longer their stretches are. Transposing writes a line in several
- * pieces, so that only a single tile is worth a ring that is not in L1 as a whole. */
-static int64_t most_vectors(const evr_conv2d_problem *p, int64_t ring) {
-  const int64_t outputs = p->group_out, row = vectors_in_l1(p, 1);
-  int64_t most = row;
-  if (p->desc.layout == EVR_NHWC)
-    most = evr_max(vectors_in_l1(p, ring), evr_min(row, EVR_FEW_TILE_VECTORS(outputs)));
+/* Planes are copied the sooner the longer their stretches are; in place as long, but for a single
+ * row, which only threads share. Transposing writes a line in several pieces, so that only a single
+ * tile is worth a ring that is not in L1 as a whole. */
+static int64_t most_vectors(const evr_conv2d_problem *p, const blocking *b) {
+  const int64_t outputs = p->group_out, tile = EVR_FEW_TILE_VECTORS(outputs);
+  if (b->in_place && b->height > 1) return MOST_STRIP;
+  if (b->in_place) {
+    const int64_t threads = p->common.parallel.threads, images = p->desc.batch * p->desc.groups;
+    const int64_t pieces = threads > 1 ? evr_ceil_div(3 * threads, images) : 1;
+    return evr_max(evr_ceil_div(b->width / EVR_LANES, pieces), tile);
+  }
+  int64_t most = vectors_in_l1(p, 1);
+  if (p->desc.layout == EVR_NHWC) most = evr_max(vectors_in_l1(p, b->ring), evr_min(most, tile));
   return evr_max(evr_min(most, MOST_STRIP), evr_ceil_div(LEAST_SUMS, outputs));
 }
 
@@ -105,8 +118,8 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   }
   b.in_place = is_in_place(p, &b);
   b.ring = (d->kernel_height - 1) * d->dilation_height + 1;
-  b.zero_bytes = evr_size_floats(p->group_in);
-  int64_t most = most_vectors(p, b.ring);
+  b.zero_bytes = d->layout == EVR_NHWC ? evr_size_floats(p->group_in) : 0;
+  int64_t most = most_vectors(p, &b);
   for (cut_strips(&b, p, most); most > 1; cut_strips(&b, p, --most))
     if (b.slot_bytes <= (size_t)p->scratch_share) break;
   /* Fewer threads where not even narrow strips leave a slot to each. */
@@ -340,7 +353,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .first = first * EVR_LANES,
       .pixels = evr_min(end * EVR_LANES, b->width) - first * EVR_LANES,
   };
-  if (b->in_place) memset(s.ring, 0, (size_t)b->columns * sizeof *s.ring); /* rows of padding */
+  if (b->in_place && has_rows_of_zeros(d)) memset(s.ring, 0, (size_t)b->columns * sizeof *s.ring);
   int64_t copied = 0; /* rows before this are done with or in the ring */
   for (int64_t oh = band * b->band; oh < evr_min((band + 1) * b->band, b->height); oh++) {
     const int64_t top = oh * d->stride_height;
