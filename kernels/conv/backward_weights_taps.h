@@ -77,11 +77,11 @@ EVR_INLINE void evr_taps_tile(const evr_taps_row *row, const int T, const int V,
       vf_store(sums + i / K * pitch + i % K * EVR_LANES, acc[i / K][i % K]);
   }
   EVR_UNROLL
-  for (int v = 0; v < V; v++, sums += pitch) {
-    vf bias = vf_load(sums);
+  for (int v = 0; v < V; v++) {
+    vf bias = vf_load(sums + v * pitch);
     EVR_UNROLL
     for (int t = 0; t < T; t++) bias = vf_add(bias, value[v][t]);
-    vf_store(sums, bias);
+    vf_store(sums + v * pitch, bias);
   }
 }
 

@@ -4,6 +4,7 @@
 #define EVR_CONV_BAND_ROWS_H
 
 #include "conv/band.h"
+#include "core/memory.h"
 
 /* Sets what a copied shape knows before it has a size. */
 void evr_band_copy_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p);
@@ -26,12 +27,6 @@ void evr_band_copy_rows(const evr_band_shape *shape, const evr_conv2d_problem *p
 void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *p, uintptr_t x,
                          int64_t first_pixel, int64_t pixels, uintptr_t copy, uintptr_t *addresses,
                          evr_run *runs);
-
-/* Of so many floats from there. Addresses are numbers, as a window may begin in the padding, where
- * there is no object to point to. */
-static inline uintptr_t evr_address(uintptr_t from, int64_t floats) {
-  return from + (uintptr_t)floats * sizeof(float);
-}
 
 /* Both store a row of values a step apart and return where the next one goes. The compiler takes
  * several at a time, as it knows that nothing they read changes under their stores. */

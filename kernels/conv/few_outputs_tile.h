@@ -12,6 +12,7 @@
 #include "activation/functions.h"
 #include "conv/problem.h"
 #include "core/checked.h"
+#include "core/memory.h"
 
 /* Output channels of a tile, at most. */
 #define EVR_FEW_OUTPUTS 4
@@ -95,7 +96,6 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
                                  const int outputs, const int vectors) {
   const evr_conv2d_desc *d = &s->p->desc;
   const int64_t ring = s->ring_rows, channels = s->p->group_in;
-  int64_t pitch = s->pitch;
   const int64_t column_step = d->dilation_width / d->stride_width;
   const int64_t phase_step = d->dilation_width % d->stride_width;
   vf sum[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS];
@@ -104,9 +104,10 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
   const float *w = s->weights;
   int64_t row = t->top % ring;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
-    int64_t phase = 0, column = t->column;
-    const float *start = s->ring + row * (pitch * channels);
-    if (s->in_place) start = evr_few_find_row(s, t->top + kh * d->dilation_height, &pitch);
+    int64_t phase = 0, column = t->column, pitch = s->pitch;
+    const float *const start = s->in_place
+                                   ? evr_few_find_row(s, t->top + kh * d->dilation_height, &pitch)
+                                   : s->ring + row * (pitch * channels);
     const bool fetch = s->in_place && kh == d->kernel_height - 1;
     for (int64_t kw = 0; kw < d->kernel_width; kw++) {
       const float *x = start + phase * s->columns + column;
@@ -114,7 +115,7 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
         if (fetch) { /* the next tile: there are more planes than the hardware follows */
           EVR_UNROLL
           for (int i = 0; i < vectors * EVR_LANES; i += 16)
-            __builtin_prefetch(x + vectors * EVR_LANES + i);
+            __builtin_prefetch((const void *)evr_address((uintptr_t)x, vectors * EVR_LANES + i));
         }
         /* Held are the fewer of the two, and the others come one by one. */
         if (outputs <= vectors) {

@@ -20,6 +20,12 @@ static inline void *evr_align(void *memory) {
   return (void *)(((uintptr_t)memory + EVR_ALIGNMENT - 1) & ~(uintptr_t)(EVR_ALIGNMENT - 1));
 }
 
+/* The address so many floats from another one. Addresses are numbers where they may lie outside of
+ * any object, to which C has no pointers. */
+static inline uintptr_t evr_address(uintptr_t from, int64_t floats) {
+  return from + (uintptr_t)floats * sizeof(float);
+}
+
 /* Workspaces and packed weights come with any alignment, so their queried sizes have room to align
  * them. 0 stays 0; saturating. */
 static inline size_t evr_with_slack(size_t bytes) {
