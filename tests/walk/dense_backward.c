@@ -1,5 +1,6 @@
 /* The backward passes of dense layers against the reference; and, on small integers, where every
- * sum is exact, the adjoint identities <dense(x), dy> = <x, dx> = <weights, dweights>. */
+ * sum is exact, the adjoint identities <dense(x), dy> = <x, dx> = <weights, dweights>, which hold
+ * with ReLU behind the sums as well. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -75,6 +76,16 @@ static void describe(const evr_dense_desc *d, test_values values, char *text, si
            (int)d->activation.kind, values_name(values));
 }
 
+/* What the derivative may be taken from: y, z, or both, in turn; the identity needs neither. */
+static void give_saved(const walk *w, const evr_dense_desc *d, gradient_case *c, const float *y,
+                       const float *z) {
+  if (d->activation.kind == EVR_IDENTITY) return;
+  const bool needs_z = evr_activation_needs_z(&d->activation);
+  const int64_t way = w->cases % 3, count = d->batch * d->out_features;
+  if (needs_z ? way == 0 : way != 1) c->inputs[Y] = (gradient_input){y, count};
+  if (needs_z || way != 2) c->inputs[Z] = (gradient_input){z, count};
+}
+
 static void against_reference(walk *w, const evr_dense_desc *d, test_values values) {
   const bool of_data = is_data(w);
   gradient_case c = {.operation = of_data ? &data : &weights, .desc = d};
@@ -82,16 +93,17 @@ static void against_reference(walk *w, const evr_dense_desc *d, test_values valu
   const int64_t x_count = d->batch * d->in_features, y_count = d->batch * d->out_features;
   const int64_t w_count = d->in_features * d->out_features;
   float *dy = gradient_floats(w, values, 40, y_count), *y = gradient_floats(w, values, 40, y_count);
+  float *z = gradient_floats(w, values, 40, y_count);
   float *other = gradient_floats(w, values, 40, of_data ? w_count : x_count);
-  const bool needs_z = evr_activation_needs_z(&d->activation);
   c.inputs[DY] = (gradient_input){dy, y_count};
-  if (d->activation.kind != EVR_IDENTITY) c.inputs[needs_z ? Z : Y] = (gradient_input){y, y_count};
+  give_saved(w, d, &c, y, z);
   c.inputs[OTHER] = (gradient_input){other, of_data ? w_count : x_count};
   c.outputs[0] = of_data ? x_count : w_count;
   if (!of_data && w->cases % 3 != 0) c.outputs[1] = d->out_features;
   gradient_against_reference(w, &c);
   free(dy);
   free(y);
+  free(z);
   free(other);
 }
 
@@ -144,7 +156,8 @@ static void check_adjoint(walk *w) {
   const int64_t rounds = test_rounds(200);
   for (int64_t i = 0; i < rounds && !walk_failed(w); i++) {
     evr_dense_desc d = random_dense(&w->random);
-    d.activation.kind = EVR_IDENTITY;
+    const evr_activation identity = {EVR_IDENTITY, 0.0f}, relu = {EVR_RELU, 0.0f};
+    d.activation = identity;
     const bool of_data = is_data(w);
     gradient_case c = {.operation = of_data ? &data : &weights, .desc = &d};
     describe(&d, VALUES_INTEGERS, c.text, sizeof c.text);
@@ -152,11 +165,17 @@ static void check_adjoint(walk *w) {
     const int64_t w_count = d.in_features * d.out_features;
     float *dy = gradient_floats(w, VALUES_INTEGERS, 1, y_count);
     float *y = gradient_floats(w, VALUES_INTEGERS, 1, y_count);
+    float *z = gradient_floats(w, VALUES_INTEGERS, 1, y_count);
     float *x = gradient_floats(w, VALUES_INTEGERS, 1, x_count);
     float *parameters = gradient_floats(w, VALUES_INTEGERS, 1, w_count);
     const evr_plan_options options = walk_reference_options();
+    if (evr_dense(&d, &options, x, parameters, NULL, z) != EVR_OK)
+      walk_fail(w, "%s: %s", c.text, evr_last_error());
+    d.activation = i % 2 ? relu : identity;
+    describe(&d, VALUES_INTEGERS, c.text, sizeof c.text);
     if (evr_dense(&d, &options, x, parameters, NULL, y) != EVR_OK)
       walk_fail(w, "%s: %s", c.text, evr_last_error());
+    give_saved(w, &d, &c, y, z);
     c.inputs[DY] = (gradient_input){dy, y_count};
     c.inputs[OTHER] =
         of_data ? (gradient_input){parameters, w_count} : (gradient_input){x, x_count};
@@ -175,7 +194,8 @@ static void check_adjoint(walk *w) {
             c.text, forward, back);
       for (int64_t o = 0; !of_data && o < d.out_features && !walk_failed(w); o++) {
         int64_t sum = 0;
-        for (int64_t n = 0; n < d.batch; n++) sum += (int64_t)dy[n * d.out_features + o];
+        for (int64_t at = o; at < y_count; at += d.out_features)
+          if (i % 2 == 0 || z[at] > 0.0f) sum += (int64_t)dy[at];
         if ((int64_t)result[1][o] != sum)
           walk_fail(w, "%s: dbias[%" PRId64 "] is %g, not %" PRId64, c.text, o,
                     (double)result[1][o], sum);
@@ -183,6 +203,7 @@ static void check_adjoint(walk *w) {
     }
     free(dy);
     free(y);
+    free(z);
     free(x);
     free(parameters);
   }
