@@ -6,6 +6,7 @@
 
 #include "core/registry.h"
 #include "evrisim/evrisim.h"
+#include "support/functions.h"
 #include "support/random.h"
 #include "support/suite.h"
 #include "walk/conv2d.h"
@@ -14,38 +15,6 @@
 
 /* A power of two, so that values on a grid of 2^-6 can be moved by it without rounding. */
 #define STEP 0x1p-10
-
-static double activate(const evr_activation *a, double z) {
-  const double alpha = (double)a->alpha;
-  switch (a->kind) {
-    case EVR_IDENTITY: return z;
-    case EVR_RELU: return z < 0.0 ? 0.0 : z;
-    case EVR_LEAKY_RELU: return z < 0.0 ? alpha * z : z;
-    case EVR_ELU: return z < 0.0 ? alpha * expm1(z) : z;
-    case EVR_SIGMOID: return 1.0 / (1.0 + exp(-z));
-    case EVR_TANH: return tanh(z);
-    case EVR_SCALED_TANH: return 1.7159 * tanh(2.0 * z / 3.0);
-    case EVR_RELU6: return fmin(fmax(z, 0.0), 6.0);
-    case EVR_HARD_SWISH: return z * fmin(fmax(z + 3.0, 0.0), 6.0) / 6.0;
-    case EVR_SILU: return z / (1.0 + exp(-z));
-    case EVR_GELU: return 0.5 * z * (1.0 + erf(z * sqrt(0.5)));
-    case EVR_GELU_TANH:
-      return 0.5 * z *
-             (1.0 + tanh(sqrt(2.0 / 3.14159265358979323846) * (z + 0.044715 * z * z * z)));
-  }
-  return NAN;
-}
-
-/* Whether the function is not smooth between the two, so that a difference says nothing. */
-static bool meets_a_kink(const evr_activation *a, double low, double high) {
-  const bool smooth = a->kind == EVR_IDENTITY || a->kind == EVR_SIGMOID || a->kind == EVR_TANH ||
-                      a->kind == EVR_SCALED_TANH || a->kind >= EVR_SILU;
-  if (smooth || low == high) return false;
-  static const double kinks[] = {-3.0, 0.0, 3.0, 6.0};
-  for (int i = 0; i < 4; i++)
-    if (low <= kinks[i] && kinks[i] <= high) return true;
-  return false;
-}
 
 typedef struct layer {
   conv2d_case c;
@@ -66,8 +35,8 @@ static double slope(layer *l, float *value) {
   const evr_activation *a = &l->c.desc.activation;
   double difference = 0.0;
   for (int64_t i = 0; i < count; i++) {
-    if (meets_a_kink(a, fmin(l->z[i], l->other[i]), fmax(l->z[i], l->other[i]))) return NAN;
-    difference += (double)l->dy[i] * (activate(a, l->z[i]) - activate(a, l->other[i]));
+    if (function_has_kink(a, fmin(l->z[i], l->other[i]), fmax(l->z[i], l->other[i]))) return NAN;
+    difference += (double)l->dy[i] * (function_value(a, l->z[i]) - function_value(a, l->other[i]));
   }
   return difference / (2.0 * STEP);
 }
@@ -136,7 +105,7 @@ START_TEST(gradients_are_slopes) {
   conv2d_oracle(&l.c, in, l.z, l.magnitude);
   for (int64_t i = 0; i < s->y_count; i++) {
     z[i] = (float)l.z[i];
-    y[i] = (float)activate(&d->activation, l.z[i]);
+    y[i] = (float)function_value(&d->activation, l.z[i]);
   }
   const bool by_z = evr_activation_needs_z(&d->activation) || _i % 4 == 0;
   float *dx = malloc((size_t)s->x_count * sizeof *dx);
