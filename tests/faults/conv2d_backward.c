@@ -53,6 +53,25 @@ static void fault_data_three_threads_backward(const void *problem, const void *a
 }
 FAULT(fault_data_three_threads)
 
+/* A plan counts its calls, and goes wrong with the second. */
+static size_t a_count(const void *problem) {
+  (void)problem;
+  return sizeof(int64_t);
+}
+static void no_calls(const void *problem, void *state) {
+  (void)problem;
+  *(int64_t *)state = 0;
+}
+static void counts_calls(const void *problem, const void *arguments) {
+  const evr_conv2d_backward_problem *p = problem;
+  const evr_conv2d_backward_data_call *call = arguments;
+  evr_conv2d_backward_data_reference.forward(problem, arguments);
+  int64_t *count = (int64_t *)(uintptr_t)p->state;
+  if (count != NULL && (*count)++ > 0 && call->dx != NULL) call->dx[0] = next(call->dx[0]);
+}
+const evr_kernel fault_data_counts_calls = {
+    .cost = cost, .forward = counts_calls, .state_size = a_count, .make_state = no_calls};
+
 /* ---- backward weights ---- */
 
 /* What was there is added to, as a training loop may want it; but it is not what is said. */

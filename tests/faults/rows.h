@@ -35,6 +35,10 @@
                                                       fault_conv2d_refuses_all)                    \
                                                       row("fault-refuses-without-a-reason",        \
                                                           fault_conv2d_no_reason)
+#define FOR_CONV2D_PLAN_FAULTS(row)                        \
+  row("fault-keeps-first-x", fault_plan_keeps_first_x)     \
+      row("fault-writes-into-plan", fault_plan_is_written) \
+          row("fault-keeps-for-all-weights", fault_plan_keeps_for_all_weights)
 #define FOR_STANDARD_CONV2D_FAULTS(row)                                                  \
   row("fault-standard-no-guard", fault_conv2d_standard_no_guard)                         \
       row("fault-standard-product-missing", fault_conv2d_standard_product_missing)       \
@@ -76,11 +80,12 @@
   row("fault-unpools-by-last-of-equals", fault_unpools_by_last_of_equals) \
       row("fault-unpools-without-padding", fault_unpools_without_padding) \
           row("fault-unpools-onto", fault_unpools_onto)
-#define FOR_CONV2D_BACKWARD_DATA_FAULTS(row)                     \
-  row("fault-last-bit", fault_data_last_bit)                     \
-      row("fault-forgets-stride", fault_data_forgets_stride)     \
-          row("fault-writes-past-dx", fault_data_writes_past_dx) \
-              row("fault-three-threads", fault_data_three_threads)
+#define FOR_CONV2D_BACKWARD_DATA_FAULTS(row)                       \
+  row("fault-last-bit", fault_data_last_bit)                       \
+      row("fault-forgets-stride", fault_data_forgets_stride)       \
+          row("fault-writes-past-dx", fault_data_writes_past_dx)   \
+              row("fault-three-threads", fault_data_three_threads) \
+                  row("fault-counts-calls", fault_data_counts_calls)
 #define FOR_CONV2D_BACKWARD_WEIGHTS_FAULTS(row)                                           \
   row("fault-adds", fault_weights_add) row("fault-leaves-bias", fault_weights_leave_bias) \
       row("fault-other-blocks", fault_weights_other_blocks)                               \
@@ -103,6 +108,7 @@
 
 #define DECLARE_FAULT(name, kernel) extern const evr_kernel kernel;
 FOR_CONV2D_FAULTS(DECLARE_FAULT)
+FOR_CONV2D_PLAN_FAULTS(DECLARE_FAULT)
 FOR_STANDARD_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_FAST_CONV2D_FAULTS(DECLARE_FAULT)
 FOR_POOL2D_FAULTS(DECLARE_FAULT)
@@ -160,6 +166,7 @@ FOR_DENSE_BACKWARD_WEIGHTS_FAULTS(DECLARE_FAULT)
   {name, EVR_OP_DENSE_BACKWARD_WEIGHTS, EVR_ISA_SCALAR, EVR_SERVES_ALL, &kernel},
 #define PLANTED_FAULTS                                                                \
   FOR_CONV2D_FAULTS(CONV2D_FAULT)                                                     \
+  FOR_CONV2D_PLAN_FAULTS(CONV2D_FAULT)                                                \
   FOR_STANDARD_CONV2D_FAULTS(STANDARD_CONV2D_FAULT)                                   \
   FOR_FAST_CONV2D_FAULTS(FAST_CONV2D_FAULT)                                           \
   FOR_POOL2D_FAULTS(POOL2D_FAULT)                                                     \

@@ -55,6 +55,11 @@ void conv2d_buffers_free(conv2d_buffers *buffers);
 const float *conv2d_run(walk *walk, const conv2d_case *c, const conv2d_inputs *inputs,
                         const conv2d_way *way, conv2d_buffers *buffers);
 
+/* The same of a plan that there is already; what tells a failure where it was. The output is in
+ * buffers->y. */
+bool conv2d_execute(walk *walk, const evr_conv2d_plan *plan, const conv2d_inputs *inputs,
+                    const conv2d_way *way, conv2d_buffers *buffers, const char *what);
+
 /* Of the process; each check runs in its own. */
 extern conv2d_buffers conv2d_shared_buffers;
 
@@ -104,6 +109,19 @@ typedef void conv2d_visit(walk *walk, conv2d_case *c);
 void conv2d_grid(walk *walk, conv2d_visit *visit);
 bool conv2d_random_case(walk *walk, conv2d_case *c);
 
+/* Cases of which a plan may keep much, since they are small, and of which it may not: every index
+ * below CONV2D_PLAN_CASES. */
+#define CONV2D_PLAN_CASES 32
+conv2d_case conv2d_plan_case(int index);
+
+/* Two threads, one for each argument. Both wait for the other before they call the library, a
+ * number of times. */
+#define CONV2D_TIMES 12
+void conv2d_run_two(void *(*run)(void *), void *first, void *second);
+void conv2d_wait_for_both(void);
+
+void conv2d_check_kept_plan(walk *walk);
+void conv2d_check_shared_plan(walk *walk);
 void conv2d_check_trio(walk *walk);
 
 #endif

@@ -366,11 +366,119 @@ static void check_threads(walk *w) {
   walk_list(w, sizeof threaded_shapes / sizeof threaded_shapes[0], visit_threaded);
 }
 
-#define CHECKS(operation)                                                                     \
-  {"grid", operation, check_grid, true}, {"random", operation, check_random, false},          \
-      {"integers", operation, check_integers, true}, {"bound", operation, check_reals, true}, \
-      {"adjoint", operation, check_adjoint, false}, {                                         \
-    "threads", operation, check_threads, false                                                \
+/* ---- one plan, executed more than once ---- */
+
+/* The same inputs again and again, into outputs of one's own. */
+typedef struct execution {
+  evr_operation operation;
+  const void *plan;
+  conv2d_gradient_inputs inputs;
+  int64_t first, second; /* outputs */
+  gradients expected, got;
+  void *workspace;
+  evr_status status;
+  bool same, alone; /* alone: there is no other thread to wait for */
+} execution;
+
+static void *execute_often(void *argument) {
+  execution *e = argument;
+  if (!e->alone) conv2d_wait_for_both();
+  for (int i = 0; i < (e->alone ? 1 : CONV2D_TIMES) && e->status == EVR_OK; i++) {
+    fill_untouched(e->got.first, e->first);
+    if (e->second > 0) fill_untouched(e->got.second, e->second);
+    e->status = conv2d_gradient_execute(e->operation, e->plan, &e->inputs, &e->got, e->workspace);
+    e->same =
+        e->same && first_difference(e->expected.first, e->got.first, e->first) < 0 &&
+        (e->second == 0 || first_difference(e->expected.second, e->got.second, e->second) < 0);
+  }
+  return NULL;
+}
+
+static float *floats_of(int64_t count) {
+  float *made = malloc((size_t)(count + 1) * sizeof *made);
+  if (made == NULL) abort();
+  return made;
+}
+
+/* Inputs of which the second have a NaN; a plan has no part in them. */
+static bool make_execution(walk *w, const conv2d_case *c, bool special, execution *e) {
+  *e = (execution){.operation = w->variant->operation, .status = EVR_OK, .same = true};
+  if (!conv2d_gradient_inputs_make(w, c, &e->inputs)) return false;
+  conv2d_case judged = *c;
+  if (special) {
+    judged.values = VALUES_SPECIAL;
+    (e->inputs.weights != NULL ? e->inputs.weights : e->inputs.x)[0] = NAN;
+  }
+  e->expected = settled(w, &judged, &e->inputs);
+  conv2d_gradient_counts(e->operation, &e->inputs.sizes, &e->first, &e->second);
+  e->got.first = floats_of(e->first);
+  if (e->second > 0) e->got.second = floats_of(e->second);
+  return !walk_failed(w);
+}
+
+static void free_execution(execution *e) {
+  conv2d_gradient_inputs_free(&e->inputs);
+  free_gradients(&e->expected);
+  free_gradients(&e->got);
+  free(e->workspace);
+}
+
+static void judge_execution(walk *w, const conv2d_case *c, const execution *e, const char *how) {
+  if (e->same && e->status == EVR_OK) return;
+  char what[1024];
+  conv2d_describe(c, what, sizeof what);
+  walk_fail(w, "%s; one plan %s: %s, gradients are %sas expected", what, how,
+            evr_status_name(e->status), e->same ? "" : "not ");
+}
+
+static void shared_plan(walk *w, const conv2d_case *c, int threads) {
+  evr_plan_options options = walk_options(w, threads);
+  options.thread_pool = pool_of_threads();
+  execution runs[2] = {{.plan = NULL}, {.plan = NULL}};
+  const evr_operation operation = w->variant->operation;
+  evr_conv2d_sizes sizes;
+  void *plan = NULL;
+  w->cases++;
+  if (evr_conv2d_get_sizes(&c->desc, &sizes) != EVR_OK) {
+    walk_fail(w, "no sizes: %s", evr_last_error());
+    return;
+  }
+  if (conv2d_gradient_plan_create(operation, c, &sizes, &options, &plan) != EVR_OK) return;
+  w->served++;
+  if (make_execution(w, c, false, &runs[0]) && make_execution(w, c, true, &runs[1])) {
+    for (int i = 0; i < 2; i++) {
+      runs[i].plan = plan;
+      runs[i].workspace = malloc(conv2d_gradient_workspace_size(operation, plan) + 1);
+      if (runs[i].workspace == NULL) abort();
+      runs[i].alone = true;
+    }
+    for (int i = 0; i < 4; i++) {
+      execute_often(&runs[i % 2]);
+      judge_execution(w, c, &runs[i % 2], "call after call");
+    }
+    runs[0].alone = runs[1].alone = false;
+    conv2d_run_two(execute_often, &runs[0], &runs[1]);
+    for (int i = 0; i < 2; i++) judge_execution(w, c, &runs[i], "by two threads");
+  }
+  for (int i = 0; i < 2; i++) free_execution(&runs[i]);
+  conv2d_gradient_plan_destroy(operation, plan);
+}
+
+static void check_shared_plan(walk *w) {
+  for (int i = 0; i < CONV2D_PLAN_CASES && !walk_failed(w); i++) {
+    conv2d_case c = conv2d_plan_case(i);
+    adapt(w, &c);
+    shared_plan(w, &c, 1);
+    shared_plan(w, &c, 2);
+  }
+}
+
+#define CHECKS(operation)                                                                         \
+  {"grid", operation, check_grid, true}, {"random", operation, check_random, false},              \
+      {"integers", operation, check_integers, true}, {"bound", operation, check_reals, true},     \
+      {"adjoint", operation, check_adjoint, false}, {"threads", operation, check_threads, false}, \
+  {                                                                                               \
+    "shared plan", operation, check_shared_plan, true                                             \
   }
 
 const walk_check conv2d_backward_checks[] = {

@@ -42,6 +42,16 @@ bool conv2d_gradient_run(walk *walk, const conv2d_case *c, const conv2d_gradient
                          const conv2d_gradient_way *way, conv2d_gradient_buffers *buffers,
                          gradients *got);
 
+/* A plan of the operation, whose type the caller does not need to know. */
+evr_status conv2d_gradient_plan_create(evr_operation operation, const conv2d_case *c,
+                                       const evr_conv2d_sizes *sizes,
+                                       const evr_plan_options *options, void **plan);
+void conv2d_gradient_plan_destroy(evr_operation operation, void *plan);
+size_t conv2d_gradient_workspace_size(evr_operation operation, const void *plan);
+evr_status conv2d_gradient_execute(evr_operation operation, const void *plan,
+                                   const conv2d_gradient_inputs *inputs, const gradients *out,
+                                   void *workspace);
+
 /* Both gradients by the reference, the activation's part by a call of its own; the caller frees
  * each. */
 gradients conv2d_gradient_expected(walk *walk, const conv2d_case *c,

@@ -104,9 +104,9 @@ void conv2d_gradient_counts(evr_operation operation, const evr_conv2d_sizes *s, 
 
 /* ---- the operations' calls, behind one face ---- */
 
-static evr_status plan_create(evr_operation operation, const conv2d_case *c,
-                              const evr_conv2d_sizes *s, const evr_plan_options *options,
-                              void **plan) {
+evr_status conv2d_gradient_plan_create(evr_operation operation, const conv2d_case *c,
+                                       const evr_conv2d_sizes *s, const evr_plan_options *options,
+                                       void **plan) {
   const evr_conv2d_transposed_desc transposed = transposed_of(&c->desc, s);
   if (operation == EVR_OP_CONV2D_BACKWARD_DATA)
     return evr_conv2d_backward_data_plan_create(&c->desc, options,
@@ -136,14 +136,14 @@ static const char *variant_of(evr_operation operation, const void *plan) {
              : evr_conv2d_transposed_plan_variant(plan);
 }
 
-static size_t workspace_size(evr_operation operation, const void *plan) {
+size_t conv2d_gradient_workspace_size(evr_operation operation, const void *plan) {
   return operation == EVR_OP_CONV2D_BACKWARD_DATA ? evr_conv2d_backward_data_workspace_size(plan)
          : operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS
              ? evr_conv2d_backward_weights_workspace_size(plan)
              : evr_conv2d_transposed_workspace_size(plan);
 }
 
-static void plan_destroy(evr_operation operation, void *plan) {
+void conv2d_gradient_plan_destroy(evr_operation operation, void *plan) {
   if (operation == EVR_OP_CONV2D_BACKWARD_DATA)
     evr_conv2d_backward_data_plan_destroy(plan);
   else if (operation == EVR_OP_CONV2D_BACKWARD_WEIGHTS)
@@ -152,9 +152,9 @@ static void plan_destroy(evr_operation operation, void *plan) {
     evr_conv2d_transposed_plan_destroy(plan);
 }
 
-static evr_status execute_plan(evr_operation operation, const void *plan,
-                               const conv2d_gradient_inputs *in, const gradients *out,
-                               void *workspace) {
+evr_status conv2d_gradient_execute(evr_operation operation, const void *plan,
+                                   const conv2d_gradient_inputs *in, const gradients *out,
+                                   void *workspace) {
   if (operation == EVR_OP_CONV2D_BACKWARD_DATA) {
     const evr_conv2d_backward_data_arguments a = {.dy = in->dy,
                                                   .weights = in->weights,
@@ -232,13 +232,13 @@ static bool execute(walk *w, void *plan, const conv2d_gradient_inputs *in,
     return false;
   got->first = place_output(&b->first, way->first, first, way->where);
   got->second = place_output(&b->second, way->second, second, way->where);
-  const size_t bytes = workspace_size(operation, plan);
+  const size_t bytes = conv2d_gradient_workspace_size(operation, plan);
   void *workspace = NULL;
   if (way->own_workspace && bytes > 0) {
     workspace = guarded_place(&b->workspace, bytes, way->where);
     memset(workspace, 0xa5, bytes);
   }
-  const evr_status status = execute_plan(operation, plan, &placed, got, workspace);
+  const evr_status status = conv2d_gradient_execute(operation, plan, &placed, got, workspace);
   if (status != EVR_OK)
     walk_fail(w, "%s: %s: %s", what, evr_status_name(status), evr_last_error());
   else if ((got->first != NULL && !guarded_intact(&b->first)) ||
@@ -260,7 +260,7 @@ bool conv2d_gradient_run(walk *w, const conv2d_case *c, const conv2d_gradient_in
   options.thread_pool = way->pool;
   const evr_operation operation = w->variant->operation;
   void *plan = NULL;
-  const evr_status status = plan_create(operation, c, &in->sizes, &options, &plan);
+  const evr_status status = conv2d_gradient_plan_create(operation, c, &in->sizes, &options, &plan);
   evr_variant_report list[MOST_VARIANTS];
   size_t count = 0;
   char sentence[512];
@@ -273,7 +273,7 @@ bool conv2d_gradient_run(walk *w, const conv2d_case *c, const conv2d_gradient_in
       walk_fail(w, "%s: the plan took %s", what, variant_of(operation, plan));
     done = !walk_failed(w) && execute(w, plan, in, way, c, buffers, got, what);
   }
-  plan_destroy(operation, plan);
+  conv2d_gradient_plan_destroy(operation, plan);
   return done;
 }
 
@@ -302,11 +302,13 @@ gradients conv2d_gradient_expected(walk *w, const conv2d_case *c,
   }
   void *plan = NULL;
   if (status == EVR_OK)
-    status = plan_create(w->variant->operation, &plain, &in->sizes, &options, &plan);
-  if (status == EVR_OK) status = execute_plan(w->variant->operation, plan, &of, &made, NULL);
+    status =
+        conv2d_gradient_plan_create(w->variant->operation, &plain, &in->sizes, &options, &plan);
+  if (status == EVR_OK)
+    status = conv2d_gradient_execute(w->variant->operation, plan, &of, &made, NULL);
   free(g);
   if (status != EVR_OK) walk_fail(w, "the reference: %s", evr_last_error());
-  plan_destroy(w->variant->operation, plan);
+  conv2d_gradient_plan_destroy(w->variant->operation, plan);
   return made;
 }
 

@@ -1,6 +1,5 @@
 /* What is demanded of every variant of convolution. */
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,74 +216,6 @@ static void check_threads(walk *w) {
   walk_list(w, sizeof threaded_shapes / sizeof threaded_shapes[0], visit_threaded);
 }
 
-/* Two threads execute one plan at the same time, each with a workspace of its own. */
-typedef struct execution {
-  const evr_conv2d_plan *plan;
-  const conv2d_inputs *inputs;
-  float *y;
-  void *workspace;
-  evr_status status;
-} execution;
-
-static void *execute_often(void *argument) {
-  execution *e = argument;
-  const conv2d_inputs *in = e->inputs;
-  const evr_conv2d_arguments a = {.x = in->x,
-                                  .weights = in->weights,
-                                  .bias = in->bias,
-                                  .residual = in->residual,
-                                  .y = e->y,
-                                  .workspace = e->workspace};
-  for (int i = 0; i < 5 && e->status == EVR_OK; i++) e->status = evr_conv2d_execute(e->plan, &a);
-  return NULL;
-}
-
-static void shared_plan(walk *w, const conv2d_case *c) {
-  w->cases++;
-  conv2d_inputs in;
-  if (!conv2d_inputs_make(w, c, &in)) return;
-  const evr_plan_options options = walk_options(w, 2);
-  evr_conv2d_plan *plan;
-  if (evr_conv2d_plan_create(&c->desc, &options, &plan) == EVR_OK) {
-    w->served++;
-    float *expected = conv2d_settled(w, c, &in);
-    if (expected == NULL) goto failed;
-    execution runs[2];
-    pthread_t threads[2];
-    const size_t bytes = (size_t)in.sizes.y_count * sizeof(float);
-    for (int i = 0; i < 2; i++) {
-      runs[i] = (execution){plan, &in, malloc(bytes),
-                            malloc(evr_conv2d_workspace_size(plan, false) + 1), EVR_OK};
-      if (pthread_create(&threads[i], NULL, execute_often, &runs[i]) != 0) abort();
-    }
-    for (int i = 0; i < 2; i++) {
-      pthread_join(threads[i], NULL);
-      if (runs[i].status != EVR_OK) walk_fail(w, "one plan by two threads: not executed");
-      walk_same(w, expected, runs[i].y, in.sizes.y_count, "one plan by two threads");
-      free(runs[i].y);
-      free(runs[i].workspace);
-    }
-  failed:
-    free(expected);
-    evr_conv2d_plan_destroy(plan);
-  }
-  conv2d_inputs_free(&in);
-}
-
-static void check_shared_plan(walk *w) {
-  conv2d_case c = {.desc = EVR_CONV2D_DESC_INIT, .bias = true, .values = VALUES_REALS};
-  c.desc.in_channels = c.desc.out_channels = 21;
-  c.desc.in_height = 19;
-  c.desc.in_width = 23;
-  c.desc.kernel_height = c.desc.kernel_width = 3;
-  for (int i = 0; i < 8; i++) {
-    c.desc.layout = i & 1 ? EVR_NCHW : EVR_NHWC;
-    c.desc.groups = i & 2 ? 21 : 1;
-    c.desc.pad_top = c.desc.pad_left = i & 4 ? 2 : 0;
-    shared_plan(w, &c);
-  }
-}
-
 /* ---- the library's own choice ---- */
 
 /* Whatever variant the library chooses in exact mode, and however many threads it takes: the bits
@@ -329,7 +260,8 @@ const walk_check conv2d_checks[] = {
     {"integers", EVR_OP_CONV2D, check_integers, true},
     {"bound", EVR_OP_CONV2D, check_reals, true},
     {"threads", EVR_OP_CONV2D, check_threads, false},
-    {"shared plan", EVR_OP_CONV2D, check_shared_plan, false},
+    {"shared plan", EVR_OP_CONV2D, conv2d_check_shared_plan, true},
+    {"kept plan", EVR_OP_CONV2D, conv2d_check_kept_plan, true},
     {"chosen", EVR_OP_CONV2D, check_chosen, false},
     {"trio", EVR_OP_CONV2D, conv2d_check_trio, false},
     {NULL, EVR_OPERATIONS, NULL, false},

@@ -102,7 +102,7 @@ static bool all_intact(const conv2d_buffers *b, const evr_conv2d_arguments *a) {
          (a->workspace == NULL || guarded_intact(&b->workspace));
 }
 
-static bool execute(walk *w, const evr_conv2d_plan *plan, const conv2d_inputs *in,
+bool conv2d_execute(walk *w, const evr_conv2d_plan *plan, const conv2d_inputs *in,
                     const conv2d_way *way, conv2d_buffers *b, const char *what) {
   const evr_conv2d_sizes *s = &in->sizes;
   evr_conv2d_arguments a = {0};
@@ -167,7 +167,7 @@ const float *conv2d_run(walk *w, const conv2d_case *c, const conv2d_inputs *inpu
   }
   if (strcmp(evr_conv2d_plan_variant(plan), w->variant->name) != 0)
     walk_fail(w, "%s: the plan took %s", what, evr_conv2d_plan_variant(plan));
-  const bool done = !walk_failed(w) && execute(w, plan, inputs, way, buffers, what);
+  const bool done = !walk_failed(w) && conv2d_execute(w, plan, inputs, way, buffers, what);
   evr_conv2d_plan_destroy(plan);
   return done ? (const float *)(const void *)buffers->y.data : NULL;
 }
