@@ -129,6 +129,8 @@ static const planted faults[] = {
     {EVR_OP_CONV2D_BACKWARD_WEIGHTS, "fault-standard-three-threads", "threads", "expected"},
     {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "grid", "expected"},
     {EVR_OP_CONV2D_TRANSPOSED, "fault-drops-bias", "integers", "oracle"},
+    {EVR_OP_CONV2D_TRANSPOSED, "fault-forgets-stride", "grid", "expected"},
+    {EVR_OP_CONV2D_TRANSPOSED, "fault-forgets-stride", "adjoint", "of the gradient"},
     {EVR_OP_SOFTMAX_BACKWARD, "fault-softmax-slope-in-order", "grid", "expected"},
     {EVR_OP_SOFTMAX_CROSS_ENTROPY, "fault-entropy-forgets-scale", "grid", "expected"},
     {EVR_OP_SIGMOID_CROSS_ENTROPY, "fault-binary-loss-tail", "grid", "expected"},

@@ -152,3 +152,10 @@ static void fault_transposed_drops_bias_backward(const void *problem, const void
   evr_conv2d_transposed_reference.forward(problem, &call);
 }
 FAULT(fault_transposed_drops_bias)
+
+static void fault_transposed_forgets_stride_backward(const void *problem, const void *arguments) {
+  evr_conv2d_backward_problem p = *(const evr_conv2d_backward_problem *)problem;
+  if (p.conv.sizes.conv_height > 1) p.conv.desc.stride_height = 1;
+  evr_conv2d_transposed_reference.forward(&p, arguments);
+}
+FAULT(fault_transposed_forgets_stride)

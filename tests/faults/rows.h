@@ -94,7 +94,9 @@
   row("fault-standard-no-guard", fault_weights_standard_no_guard)                   \
       row("fault-standard-product-missing", fault_weights_standard_product_missing) \
           row("fault-standard-three-threads", fault_weights_standard_three_threads)
-#define FOR_CONV2D_TRANSPOSED_FAULTS(row) row("fault-drops-bias", fault_transposed_drops_bias)
+#define FOR_CONV2D_TRANSPOSED_FAULTS(row)              \
+  row("fault-drops-bias", fault_transposed_drops_bias) \
+      row("fault-forgets-stride", fault_transposed_forgets_stride)
 #define FOR_SOFTMAX_BACKWARD_FAULTS(row) \
   row("fault-softmax-slope-in-order", fault_softmax_slope_in_order)
 #define FOR_SOFTMAX_CROSS_ENTROPY_FAULTS(row) \

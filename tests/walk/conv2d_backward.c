@@ -274,10 +274,11 @@ static double inner_product(const float *a, const float *b, int64_t count) {
   return sum;
 }
 
-/* <conv(x, w), dy> = <x, dx> = <w, dw>, exactly: all are sums of integers. */
+/* <conv(x, w), dy> = <x, dx> = <w, dw>, exactly: all are sums of integers. And of transposed
+ * convolution without a bias, whose x is what dy is here, <conv(y), x> = <y, T(x)>. */
 static void adjoint(walk *w, conv2d_case *c) {
-  if (w->variant->operation == EVR_OP_CONV2D_TRANSPOSED) return;
   adapt(w, c);
+  c->bias = false;
   c->desc.activation = (evr_activation){EVR_IDENTITY, 0.0f};
   c->values = VALUES_INTEGERS;
   w->cases++;
