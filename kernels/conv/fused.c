@@ -105,6 +105,7 @@ static void init_filter(const evr_fused *f, int64_t first, int64_t rows, evr_con
   s->y_count = s->residual_count = rows * s->conv_width * band->desc.out_channels;
   band->y_plane = f->map_plane;
   band->prepared.by = NULL;
+  band->prepared.room = NULL;
 }
 
 /* Pooled rows [begin, end) of one image, whose input is the rows under them. */

@@ -12,7 +12,9 @@
 typedef struct evr_prepared {
   void (*by)(void *problem); /* only the same may read it; NULL: nobody has */
   int64_t state[40];
-  void *room; /* EVR_PREPARED_ROOM bytes, aligned, for as long as the plan lives; or NULL */
+  /* EVR_PREPARED_ROOM bytes, aligned, for as long as the plan lives; or NULL. Only of a problem
+   * that is executed as it is prepared: neither of a band nor of a copy that is prepared again. */
+  void *room;
 } evr_prepared;
 #define EVR_PREPARED_ROOM 4096
 
@@ -52,7 +54,8 @@ typedef struct evr_conv2d_problem {
   evr_spread spread; /* of y, for kernels that spread; pixel is 0 where outputs are neighbours */
   evr_prepared prepared;
   /* For refusals, which are to name the caller's fields: whether what are inputs here are outputs
-   * there; and where this is a part of backward data, the convolution whose it is, else NULL. */
+   * there; and the caller's convolution where this is a part of its backward data, else NULL. It
+   * lives as long as whatever keeps this problem: plans keep both. */
   bool exchanged;
   const evr_conv2d_desc *part_of;
 } evr_conv2d_problem;
