@@ -211,8 +211,8 @@ size_t evr_band_bytes(const evr_band_shape *shape) {
 typedef struct layer {
   const evr_conv2d_problem *p;
   const evr_band_shape *shape;
-  uintptr_t x; /* of the image and group */
-  uintptr_t zeros;
+  uintptr_t x;    /* of the image and group */
+  uintptr_t rest; /* of zeros or the copy */
   evr_region *regions;
   int64_t count;
   uintptr_t *addresses; /* tables, and how much of them is filled */
@@ -224,7 +224,7 @@ typedef struct layer {
 static uintptr_t edge_pixel(const layer *l, uintptr_t row, int64_t column) {
   const evr_conv2d_desc *d = &l->p->desc;
   const int64_t iw = evr_source_pixel(column, d->in_width, d->pad_mode);
-  return iw < 0 ? l->zeros : evr_address(row, iw * d->in_channels);
+  return iw < 0 ? l->rest : evr_address(row, iw * d->in_channels);
 }
 
 /* Where the taps of one window column read: output column ow reads column ow * stride + shift of
@@ -249,7 +249,7 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
   const int64_t ih = evr_source_pixel(evr_window_top(l->p, oh) + kh * d->dilation_height,
                                       d->in_height, d->pad_mode);
   if (ih < 0) {
-    for (; ow < end; ow++) *out++ = l->zeros;
+    for (; ow < end; ow++) *out++ = l->rest;
     return;
   }
   const uintptr_t row = evr_address(l->x, ih * d->in_width * d->in_channels);
@@ -404,8 +404,7 @@ static void cut_rows(layer *l, int64_t first, int64_t last) {
   l->count = count;
 }
 
-/* Lays out pixels of an image that x is the address of, and copy that of its copy. */
-static void lay_out(layer *l, int64_t first_pixel, int64_t pixels, bool skip, uintptr_t copy) {
+static void lay_out(layer *l, int64_t first_pixel, int64_t pixels, bool skip) {
   const evr_conv2d_problem *p = l->p;
   const evr_conv2d_desc *d = &p->desc;
   const evr_band_shape *shape = l->shape;
@@ -416,7 +415,7 @@ static void lay_out(layer *l, int64_t first_pixel, int64_t pixels, bool skip, ui
   if (shape->folded) {
     l->regions[l->count++] = (evr_region){.pixels = pixels, .runs = d->kernel_height};
     add_places(l, &all);
-    evr_band_point_rows(shape, p, l->x, first_pixel, pixels, copy, l->addresses, l->runs);
+    evr_band_point_rows(shape, p, l->x, first_pixel, pixels, l->rest, l->addresses, l->runs);
     l->address_count = pixels;
     l->run_count = d->kernel_height;
     if (skip && shape->way != EVR_LEAVE_NONE) cut_rows(l, first_pixel, first_pixel + pixels);
@@ -430,104 +429,40 @@ static void lay_out(layer *l, int64_t first_pixel, int64_t pixels, bool skip, ui
              !is_padded(d));
 }
 
-/* Where the parts of a band's scratch begin: tables, and then zeros or the copy. */
-static layer divide_scratch(const evr_band_shape *shape, const evr_conv2d_problem *p,
-                            evr_region *regions, void *scratch, float **rest) {
-  char *const places = (char *)scratch + shape->pointer_bytes;
-  char *const runs = places + shape->place_bytes;
-  *rest = (float *)(void *)(runs + shape->run_bytes);
-  return (layer){.p = p,
-                 .shape = shape,
-                 .regions = regions,
-                 .addresses = scratch,
-                 .places = (int64_t *)(void *)places,
-                 .runs = (evr_run *)(void *)runs,
-                 .zeros = (uintptr_t)*rest};
-}
-
-static evr_band finish(const layer *l) {
-  return (evr_band){.regions = l->regions,
-                    .count = l->count,
-                    .runs = l->runs,
-                    .addresses = l->addresses,
-                    .places = l->places,
-                    .run_count = l->run_count,
-                    .address_count = l->address_count,
-                    .place_count = l->place_count};
-}
-
-static const float *of_image(const evr_conv2d_problem *p, const float *x, int64_t image,
-                             int64_t group) {
-  const evr_conv2d_desc *d = &p->desc;
-  return x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in;
+void evr_band_lay_out(evr_band *band, const evr_band_tables *to, const evr_band_shape *shape,
+                      const evr_conv2d_problem *p, uintptr_t x, int64_t first_pixel, int64_t pixels,
+                      bool skip) {
+  layer l = {.p = p,
+             .shape = shape,
+             .x = x,
+             .rest = to->rest,
+             .regions = to->regions,
+             .addresses = to->addresses,
+             .places = to->places,
+             .runs = to->runs};
+  lay_out(&l, first_pixel, pixels, skip);
+  *band = (evr_band){.regions = l.regions,
+                     .count = l.count,
+                     .runs = l.runs,
+                     .addresses = l.addresses,
+                     .places = l.places,
+                     .run_count = l.run_count,
+                     .address_count = l.address_count,
+                     .place_count = l.place_count};
 }
 
 void evr_band_init(evr_band *band, evr_region *regions, const evr_band_shape *shape,
-                   const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
-                   int64_t first_pixel, int64_t pixels, bool skip, void *scratch) {
-  float *rest;
-  layer l = divide_scratch(shape, p, regions, scratch, &rest);
-  const float *const own = of_image(p, x, image, group);
-  l.x = (uintptr_t)own;
+                   const evr_conv2d_problem *p, const float *x, int64_t first_pixel, int64_t pixels,
+                   bool skip, void *scratch) {
+  char *const places = (char *)scratch + shape->pointer_bytes;
+  char *const runs = places + shape->place_bytes;
+  float *const rest = evr_band_rest(shape, scratch);
   if (shape->zero_bytes > 0) memset(rest, 0, shape->zero_bytes);
-  if (shape->copied) evr_band_copy_rows(shape, p, own, first_pixel, pixels, rest);
-  lay_out(&l, first_pixel, pixels, skip, (uintptr_t)rest);
-  *band = finish(&l);
-}
-
-/* Of tables that are laid out to be kept. */
-#define MOST_KEPT_BYTES 16384
-
-/* Takes so many bytes, whole lines, and puts the table there; returns where it is. */
-static const void *put(char **free, const void *table, int64_t count, size_t size) {
-  char *const at = *free;
-  memcpy(at, table, (size_t)count * size);
-  *free = at + evr_size_lines((size_t)count * size);
-  return at;
-}
-
-const evr_kept_band *evr_band_keep(const evr_band_shape *shape, const evr_conv2d_problem *p) {
-  const size_t tables =
-      evr_size_sum(evr_size_sum(shape->pointer_bytes, shape->place_bytes), shape->run_bytes);
-  if (p->prepared.room == NULL || shape->edges || tables > MOST_KEPT_BYTES) return NULL;
-  _Alignas(64) char scratch[MOST_KEPT_BYTES];
-  evr_region regions[EVR_MOST_REGIONS];
-  float *rest;
-  layer l = divide_scratch(shape, p, regions, scratch, &rest);
-  const bool skips = shape->way != EVR_LEAVE_NONE;
-  lay_out(&l, 0, p->sizes.conv_height * p->sizes.conv_width, skips, 0);
-  for (int64_t r = 0; r < l.count; r++)
-    if (shape->zero_bytes > 0 && regions[r].address_step != 0) return NULL;
-  const size_t bytes = evr_size_lines(sizeof(evr_kept_band)) +
-                       evr_size_lines((size_t)l.count * sizeof *l.regions) +
-                       evr_size_lines((size_t)l.run_count * sizeof *l.runs) +
-                       evr_size_lines((size_t)l.address_count * sizeof *l.addresses) +
-                       evr_size_lines((size_t)l.place_count * sizeof *l.places);
-  if (bytes > EVR_PREPARED_ROOM) return NULL;
-  evr_kept_band *const kept = p->prepared.room;
-  char *free = (char *)p->prepared.room + evr_size_lines(sizeof *kept);
-  kept->skips = skips;
-  kept->band = finish(&l);
-  kept->band.regions = put(&free, l.regions, l.count, sizeof *l.regions);
-  kept->band.runs = put(&free, l.runs, l.run_count, sizeof *l.runs);
-  kept->band.addresses = put(&free, l.addresses, l.address_count, sizeof *l.addresses);
-  kept->band.places = put(&free, l.places, l.place_count, sizeof *l.places);
-  return kept;
-}
-
-void evr_band_recall(evr_band *band, const evr_kept_band *kept, const evr_band_shape *shape,
-                     const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
-                     void *scratch) {
-  *band = kept->band;
-  const float *from = of_image(p, x, image, group);
-  if (shape->copied) {
-    float *const copy = (float *)(void *)((char *)scratch + shape->pointer_bytes +
-                                          shape->place_bytes + shape->run_bytes);
-    evr_band_copy_rows(shape, p, from, 0, p->sizes.conv_height * p->sizes.conv_width, copy);
-    from = copy;
-  }
-  uintptr_t *const addresses = scratch;
-  for (int64_t i = 0; i < band->address_count; i++)
-    addresses[i] = (uintptr_t)from + kept->band.addresses[i];
-  band->addresses = addresses;
+  if (shape->copied) evr_band_copy_rows(shape, p, x, first_pixel, pixels, rest);
+  const evr_band_tables tables = {.regions = regions,
+                                  .addresses = scratch,
+                                  .places = (int64_t *)(void *)places,
+                                  .runs = (evr_run *)(void *)runs,
+                                  .rest = (uintptr_t)rest};
+  evr_band_lay_out(band, &tables, shape, p, (uintptr_t)x, first_pixel, pixels, skip);
 }

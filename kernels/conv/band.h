@@ -63,13 +63,6 @@ typedef struct evr_band {
   int64_t run_count, address_count, place_count;
 } evr_band;
 
-/* A band that a plan keeps, as all calls lay it out alike: its addresses count from where x or its
- * copy is. */
-typedef struct evr_kept_band {
-  evr_band band;
-  bool skips; /* zero taps are left out */
-} evr_kept_band;
-
 /* Sets what does not depend on the size of a band. */
 void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr_band_time *time,
                          const void *context);
@@ -87,19 +80,38 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 /* Bytes of scratch of one band, saturating. */
 size_t evr_band_bytes(const evr_band_shape *shape);
 
+/* Of a band's scratch, what lies behind the tables: zeros or the copy. */
+static inline float *evr_band_rest(const evr_band_shape *shape, void *scratch) {
+  const size_t tables = shape->pointer_bytes + shape->place_bytes + shape->run_bytes;
+  return (float *)(void *)((char *)scratch + tables);
+}
+
+/* The first value of an image and group. */
+static inline const float *evr_band_image(const evr_conv2d_problem *p, const float *x,
+                                          int64_t image, int64_t group) {
+  const evr_conv2d_desc *d = &p->desc;
+  return x + image * d->in_height * d->in_width * d->in_channels + group * p->group_in;
+}
+
 /* Lays out the regions of a band in scratch (aligned) and in regions, of which there are at most
- * EVR_MOST_REGIONS. skip: zero taps may be left out, as all weights are finite. */
+ * EVR_MOST_REGIONS. x is that of an image and group. skip: zero taps may be left out, as all
+ * weights are finite. */
 void evr_band_init(evr_band *band, evr_region *regions, const evr_band_shape *shape,
-                   const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
-                   int64_t first_pixel, int64_t pixels, bool skip, void *scratch);
+                   const evr_conv2d_problem *p, const float *x, int64_t first_pixel, int64_t pixels,
+                   bool skip, void *scratch);
 
-/* Lays out the band that is a whole image in p's room, and returns it; NULL where it has no place
- * there, or where addresses count from several places. */
-const evr_kept_band *evr_band_keep(const evr_band_shape *shape, const evr_conv2d_problem *p);
+/* Tables for a band, as long as its shape has them, and the address of the rest. */
+typedef struct evr_band_tables {
+  evr_region *regions;
+  uintptr_t *addresses;
+  int64_t *places;
+  evr_run *runs;
+  uintptr_t rest;
+} evr_band_tables;
 
-/* As evr_band_init, from what is kept. */
-void evr_band_recall(evr_band *band, const evr_kept_band *kept, const evr_band_shape *shape,
-                     const evr_conv2d_problem *p, const float *x, int64_t image, int64_t group,
-                     void *scratch);
+/* The same without a look at x: only its address counts. */
+void evr_band_lay_out(evr_band *band, const evr_band_tables *to, const evr_band_shape *shape,
+                      const evr_conv2d_problem *p, uintptr_t x, int64_t first_pixel, int64_t pixels,
+                      bool skip);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "activation/apply.h"
 #include "conv/band.h"
+#include "conv/band_kept.h"
 #include "conv/band_rows.h"
 #include "conv/direct_tile.h"
 #include "conv/pace.h"
@@ -389,11 +390,12 @@ static void run_task(void *argument, int64_t task, int slot) {
   evr_band band;
   evr_region regions[EVR_MOST_REGIONS];
   void *const scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
+  const float *const x = evr_band_image(p, j->call->x, w.image, w.group);
   const bool finite = header->finite == 1;
   if (b->kept != NULL && (finite || !b->kept->skips))
-    evr_band_recall(&band, b->kept, &b->shape, p, j->call->x, w.image, w.group, scratch);
+    evr_band_recall(&band, b->kept, &b->shape, p, x, scratch);
   else
-    evr_band_init(&band, regions, &b->shape, p, j->call->x, w.image, w.group, first_pixel,
+    evr_band_init(&band, regions, &b->shape, p, x, first_pixel,
                   evr_min(b->shape.pixels, pixels - first_pixel), finite, scratch);
   w.band = &band;
   const int64_t end = evr_min((stretch + 1) * b->stretch, b->blocks);
