@@ -1,6 +1,6 @@
 /* Direct convolution by plans that do not stay as they were made. Each fault is in the band that a
  * plan keeps, so that a check sees it only where there is one. */
-#include "conv/band.h"
+#include "conv/band_kept.h"
 #include "faults/rows.h"
 
 extern const evr_kernel evr_conv2d_direct_scalar;
