@@ -219,6 +219,40 @@ START_TEST(planes_in_place) {
 }
 END_TEST
 
+/* Where scratch is short a plan has fewer threads than it was asked for, but as many as there is
+ * scratch for: who asks for more never has fewer. */
+START_TEST(threads_that_fit) {
+  test_random random = {test_seed()};
+  int cut = 0;
+  for (int64_t i = 0; i < test_rounds(300); i++) {
+    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+    d.in_channels = d.out_channels = d.groups = random_between(&random, 1, 64);
+    d.in_height = random_between(&random, 1, 20);
+    d.in_width = random_between(&random, 500, 2000);
+    d.kernel_height = d.kernel_width = random_between(&random, 1, 7);
+    d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = d.kernel_height / 2;
+    d.layout = random_chance(&random, 50) ? EVR_NHWC : EVR_NCHW;
+    int least = 1;
+    for (int asked = 1; asked <= 12; asked++) {
+      evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
+      o.variant = "depthwise-scalar";
+      o.num_threads = asked;
+      evr_conv2d_plan *plan;
+      if (evr_conv2d_plan_create(&d, &o, &plan) != EVR_OK) continue; /* the image is too low */
+      const int threads = evr_conv2d_plan_threads(plan);
+      evr_conv2d_plan_destroy(plan);
+      cut += threads < asked;
+      ck_assert_msg(threads >= least,
+                    "%" PRId64 " channels of %" PRId64 "x%" PRId64 ", kernel %" PRId64
+                    ": %d threads where %d were asked for, but %d where fewer were",
+                    d.in_channels, d.in_height, d.in_width, d.kernel_height, threads, asked, least);
+      least = threads;
+    }
+  }
+  ck_assert_int_gt(cut, 0);
+}
+END_TEST
+
 int main(int argc, char **argv) {
   suite_begin("workspace");
   if (argc != 2) {
@@ -231,5 +265,6 @@ int main(int argc, char **argv) {
   tcase_add_test(layers, suites);
   tcase_add_test(layers, random_layers);
   tcase_add_test(layers, planes_in_place);
+  tcase_add_test(layers, threads_that_fit);
   return suite_end(suite);
 }

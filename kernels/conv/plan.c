@@ -100,12 +100,13 @@ static size_t share_out(trio *t, const evr_kernel *kernel, const evr_variant *po
   return evr_fused_workspace_size(fused);
 }
 
-/* Whether scratch takes more than the tensors and packed weights, and more than is on the stack. */
-static bool is_too_much(const trio *t, const evr_kernel *kernel, size_t scratch) {
-  if (kernel->any_scratch) return false;
+/* Scratch is held to what the tensors and packed weights take, or to what is on the stack. */
+static size_t most_scratch(const trio *t, const evr_kernel *kernel) {
+  if (kernel->any_scratch) return SIZE_MAX;
   const size_t packed = kernel->packed_size != NULL ? kernel->packed_size(&t->conv) : 0;
   const size_t tensors = (size_t)(t->sizes.x_count + t->sizes.y_count) * sizeof(float);
-  return scratch > EVR_CONV2D_STACK_BYTES && scratch > evr_size_sum(tensors, packed);
+  const size_t most = evr_size_sum(tensors, packed);
+  return most > EVR_CONV2D_STACK_BYTES ? most : EVR_CONV2D_STACK_BYTES;
 }
 
 evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_options *options,
@@ -121,10 +122,13 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   const evr_kernel *kernel = variant->kernel;
   evr_fused fused;
   size_t scratch = share_out(&t, kernel, pool_variant, &fused);
-  /* The variant is kept whatever the threads, of which there are fewer then. */
+  /* The variant is kept whatever the threads, of which there are as many then as have scratch: what
+   * a thread takes is no less where there are fewer. */
+  const size_t most = most_scratch(&t, kernel);
   int *threads = &t.conv.common.parallel.threads;
-  while (*threads > 1 && is_too_much(&t, kernel, scratch)) {
-    *threads /= 2;
+  while (*threads > 1 && scratch > most) {
+    const double fitting = *threads * ((double)most / (double)scratch);
+    *threads = (int)evr_max(evr_min((int64_t)fitting, *threads - 1), 1);
     evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, *threads);
     scratch = share_out(&t, kernel, pool_variant, &fused);
   }
