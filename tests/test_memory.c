@@ -1,4 +1,5 @@
 /* The allocator hook: NULL at each call in turn, and everything given back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,6 +245,82 @@ START_TEST(given_workspace_is_enough) {
 }
 END_TEST
 
+/* Buffers of a convolution by weights that are packed, or not. */
+enum { BUFFERS = 6, WRITTEN = 4 };
+typedef struct buffer {
+  const char *name;
+  char *start;
+  size_t bytes;
+} buffer;
+
+static evr_status execute(const evr_conv2d_plan *plan, bool packed, const buffer b[BUFFERS]) {
+  const evr_conv2d_arguments a = {.x = (void *)b[0].start,
+                                  .weights = packed ? NULL : (void *)b[1].start,
+                                  .packed = packed ? b[1].start : NULL,
+                                  .bias = (void *)b[2].start,
+                                  .residual = (void *)b[3].start,
+                                  .y = (void *)b[4].start,
+                                  .workspace = b[5].start};
+  return evr_conv2d_execute(plan, &a);
+}
+
+/* What is written may not share a single byte with any other buffer, at either of its ends; buffers
+ * may touch. */
+START_TEST(every_pair_of_buffers) {
+  const bool packed = _i != 0;
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = 16;
+  d.in_height = d.in_width = 20;
+  d.kernel_height = d.kernel_width = 3;
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.variant = "im2col-gemm-scalar"; /* has more scratch than is on the stack */
+  evr_conv2d_plan *plan;
+  ck_assert_int_eq(evr_conv2d_plan_create(&d, &options, &plan), EVR_OK);
+  evr_conv2d_sizes s;
+  ck_assert_int_eq(evr_conv2d_get_sizes(&d, &s), EVR_OK);
+  const size_t workspace = evr_conv2d_workspace_size(plan, packed);
+  ck_assert_uint_gt(workspace, 0);
+  buffer b[BUFFERS] = {
+      {"x", NULL, (size_t)s.x_count * sizeof(float)},
+      {packed ? "packed" : "weights", NULL,
+       packed ? evr_conv2d_packed_size(plan) : (size_t)s.weights_count * sizeof(float)},
+      {"bias", NULL, (size_t)s.bias_count * sizeof(float)},
+      {"residual", NULL, (size_t)s.residual_count * sizeof(float)},
+      {"y", NULL, (size_t)s.y_count * sizeof(float)},
+      {"workspace", NULL, workspace},
+  };
+  size_t longest = 0;
+  for (int i = 0; i < BUFFERS; i++)
+    if (b[i].bytes > longest) longest = b[i].bytes;
+  const size_t apart = (3 * longest / 64 + 1) * 64;
+  char *const memory = calloc(BUFFERS, apart);
+  ck_assert_ptr_nonnull(memory);
+  for (int i = 0; i < BUFFERS; i++)
+    b[i].start = memory + (size_t)i * apart + (longest / 64 + 1) * 64;
+  if (packed) ck_assert_int_eq(evr_conv2d_pack(plan, (void *)b[0].start, b[1].start), EVR_OK);
+  ck_assert_int_eq(execute(plan, packed, b), EVR_OK);
+  for (int w = WRITTEN; w < BUFFERS; w++)
+    for (int o = 0; o < w; o++) {
+      char sentence[64];
+      snprintf(sentence, sizeof sentence, "%s overlaps %s", b[w].name, b[o].name);
+      char *const own = b[w].start;
+      char *const places[] = {b[o].start - b[w].bytes, b[o].start + b[o].bytes};
+      for (int end = 0; end < 2; end++) {
+        b[w].start = places[end];
+        const bool aligned = (uintptr_t)b[w].start % sizeof(float) == 0; /* packed may end oddly */
+        ck_assert_msg(!aligned || execute(plan, packed, b) == EVR_OK, "%s beside %s: %s", b[w].name,
+                      b[o].name, evr_last_error());
+        b[w].start = places[end] + (end == 0 ? 1 : -1);
+        ck_assert_msg(execute(plan, packed, b) == EVR_OVERLAP, "%s", sentence);
+        ck_assert_str_eq(evr_last_error(), sentence);
+      }
+      b[w].start = own;
+    }
+  free(memory);
+  evr_conv2d_plan_destroy(plan);
+}
+END_TEST
+
 int main(void) {
   suite_begin("memory");
   for (int i = 0; i < FLOATS; i++) x[i] = weights[i] = (float)(i % 7) - 3.0f;
@@ -252,5 +329,6 @@ int main(void) {
   tcase_add_loop_test(all, every_allocation_may_fail, 0, 3);
   tcase_add_test(all, nothing_is_leaked);
   tcase_add_test(all, given_workspace_is_enough);
+  tcase_add_loop_test(all, every_pair_of_buffers, 0, 2);
   return suite_end(suite);
 }
