@@ -447,5 +447,6 @@ const evr_kernel EVR_NAME(evr_conv2d_direct) = {
     .pack = pack,
     .forward = forward,
     .prepare = prepare,
+    .takes_room = true,
     .spreads = true,
 };

@@ -30,7 +30,6 @@ struct evr_conv2d_plan {
   size_t packed_bytes;  /* of packed weights, without slack for alignment */
   size_t scratch_bytes; /* of all other workspace, likewise */
   bool on_stack;        /* there is scratch, and none of it is workspace */
-  _Alignas(EVR_ALIGNMENT) unsigned char room[EVR_PREPARED_ROOM];
 };
 
 /* The pooling of a convolution is a pooling of its output. */
@@ -138,14 +137,18 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   if (evr_size_sum(evr_size_sum(packed, scratch), 2 * EVR_ALIGNMENT) > (size_t)PTRDIFF_MAX)
     return evr_fail(EVR_OVERFLOW, "the workspace of %s does not fit in memory", variant->name);
 
-  evr_conv2d_plan *made = evr_plan_new(&settings.allocator, variant, sizeof *made);
+  /* Bands of a trio are prepared by nobody. */
+  const bool prepares = kernel->prepare != NULL && !t.pooled;
+  const size_t begin = evr_size_lines(sizeof(evr_conv2d_plan));
+  const size_t room = prepares && kernel->takes_room ? EVR_PREPARED_ROOM : 0;
+  evr_conv2d_plan *made = evr_plan_new(&settings.allocator, variant, begin + room);
   if (made == NULL) return EVR_OUT_OF_MEMORY;
   made->trio = t;
   made->fused = fused;
   made->fused.conv = &made->trio.conv;
   made->fused.pool = &made->trio.pool;
-  made->trio.conv.prepared.room = made->room;
-  if (kernel->prepare != NULL) kernel->prepare(&made->trio.conv); /* its scratch is known now */
+  made->trio.conv.prepared.room = room > 0 ? (char *)made + begin : NULL;
+  if (prepares) kernel->prepare(&made->trio.conv); /* its scratch is known now */
   made->packed_bytes = packed;
   made->on_stack = scratch > 0 && scratch <= MOST_ON_STACK;
   made->scratch_bytes = made->on_stack ? 0 : scratch;

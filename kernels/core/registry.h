@@ -65,6 +65,8 @@ typedef struct evr_kernel {
   /* Works out for a plan, once, what forward would at each call, and leaves it in the problem for
    * it; NULL: nothing. Of convolution only (evr_prepared in conv/problem.h). */
   void (*prepare)(void *problem);
+  /* It makes use of a plan's room for it. */
+  bool takes_room;
   /* What is prepared for one band serves all of as many rows. */
   bool prepares_bands;
   /* The same of the backward passes of convolution, but that it is left in so many bytes of the

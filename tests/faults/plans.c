@@ -80,7 +80,8 @@ static void keeps_for_all_weights(void *problem) {
                            .workspace_size = workspace_size, \
                            .pack = pack,                     \
                            .forward = at_call,               \
-                           .prepare = at_plan};
+                           .prepare = at_plan,               \
+                           .takes_room = true};
 FAULT(fault_plan_keeps_first_x, forget_x, keeps_first_x)
 FAULT(fault_plan_is_written, prepare, writes_into_plan)
 FAULT(fault_plan_keeps_for_all_weights, keeps_for_all_weights, forward)
