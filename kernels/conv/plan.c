@@ -249,11 +249,11 @@ static void run(const evr_conv2d_plan *plan, const evr_conv2d_call *call) {
     plan->head.variant->kernel->forward(&plan->trio.conv, call);
 }
 
-/* By itself, so that only plans with a little scratch take so much stack. */
+/* By itself, so that only plans with a little scratch take so much stack. Kernels make arrays of
+ * several types of it, so it is no array that has one. */
 static __attribute__((noinline)) void run_on_stack(const evr_conv2d_plan *plan,
                                                    evr_conv2d_call *call) {
-  _Alignas(64) unsigned char scratch[EVR_CONV2D_STACK_BYTES];
-  call->workspace = scratch;
+  call->workspace = evr_align(__builtin_alloca(EVR_CONV2D_STACK_BYTES + EVR_ALIGNMENT - 1));
   run(plan, call);
 }
 
