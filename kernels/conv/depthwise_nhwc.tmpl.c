@@ -455,6 +455,16 @@ static void run_on_copies(const task_view *t) {
   }
 }
 
+/* A load waits for an earlier store whose address agrees in the last twelve bits, as if both were
+ * of one place. Where pixels lie a large power of two apart, and y just beyond x modulo that, it is
+ * so of each vector of channels and the one before: but not if the last vector is the first. Where
+ * pixels lie otherwise, either order will do. */
+#define APART 512
+static bool runs_into_stores(const evr_conv2d_call *call) {
+  const uintptr_t beyond = ((uintptr_t)call->y - (uintptr_t)call->x) % APART;
+  return beyond > 0 && beyond <= APART / 2;
+}
+
 static void run_task(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const evr_conv2d_problem *p = j->p;
@@ -498,6 +508,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .vectors = vectors,
       .last_channel = vector_start(p, first_vector + vectors - 1) - first_channel,
       .lanes = evr_min(d->out_channels, EVR_LANES),
+      .downwards = runs_into_stores(j->call),
       .sums = sums,
       .bias = j->call->bias != NULL ? j->call->bias + first_channel : NULL,
       .activation = &d->activation,

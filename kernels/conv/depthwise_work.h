@@ -25,6 +25,7 @@ typedef struct evr_depthwise_work {
   int64_t last_channel; /* where the last vector starts: it may overlap the one before */
   int64_t lanes;        /* channels in a vector; below EVR_LANES there is one vector */
   int64_t first_vector; /* those before are done */
+  bool downwards;       /* the last vector first, where sums are plain */
   float *sums;          /* [EVR_DEPTHWISE_TOGETHER * EVR_DEPTHWISE_WIDE][EVR_LANES] */
   const float *bias;    /* of the block, or NULL */
   const evr_activation *activation;
