@@ -53,9 +53,7 @@ static bool accepts(const void *problem, char *reason) {
   alone.scratch_threads = 1;
   const size_t bytes = slot_bytes(&alone);
   if (bytes <= (size_t)p->scratch) return true;
-  snprintf(reason, EVR_REASON_SIZE,
-           "its rows and windows need %zu bytes of scratch, and there may be %" PRId64, bytes,
-           p->scratch);
+  evr_refuse_scratch(p, bytes, reason);
   return false;
 }
 

@@ -145,9 +145,7 @@ static bool accepts(const void *problem, char *reason) {
   }
   const size_t slot_bytes = make_blocking(p).slot_bytes;
   if (slot_bytes <= (size_t)p->scratch) return true;
-  snprintf(reason, EVR_REASON_SIZE,
-           "a vector of its outputs needs %zu bytes of scratch, and there may be %" PRId64,
-           slot_bytes, p->scratch);
+  evr_refuse_scratch(p, slot_bytes, reason);
   return false;
 }
 

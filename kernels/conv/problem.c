@@ -1,9 +1,12 @@
 #include "conv/problem.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "core/check.h"
 #include "core/checked.h"
+#include "core/registry.h"
 #include "core/status.h"
 
 static const evr_window_names vertical = {"desc.in_height",     "desc.kernel_height",
@@ -92,7 +95,7 @@ evr_status evr_conv2d_problem_init(evr_conv2d_problem *problem, const evr_conv2d
                           d->kernel_height, d->kernel_width, problem->group_in, d->out_channels,
                           &s->weights_count));
   EVR_TRY(evr_check_count("the convolution's output",
-                          "desc.batch x its height x its width x desc.out_channels", d->batch,
+                          "desc.batch x output height x output width x desc.out_channels", d->batch,
                           s->conv_height, s->conv_width, d->out_channels, &s->y_count));
   /* Kernels may copy padded rows or planes, so a padded image must be countable as well. */
   int64_t padded_count;
@@ -122,6 +125,32 @@ void evr_conv2d_share_scratch(evr_conv2d_problem *p, const evr_conv2d_sizes *s, 
   p->scratch = left / 64 * 64;
   p->scratch_share = left / threads / 64 * 64;
   p->scratch_threads = threads;
+}
+
+size_t evr_name_reach(const evr_conv2d_desc *d, const char *direction, char *text, size_t size,
+                      size_t used) {
+  const bool is_height = strcmp(direction, "height") == 0;
+  const int64_t kernel = is_height ? d->kernel_height : d->kernel_width;
+  const int64_t dilation = is_height ? d->dilation_height : d->dilation_width;
+  char *end = text + used;
+  const size_t left = size - used;
+  /* A dilation between no taps is not as it was given. */
+  const int length =
+      kernel == 1 ? snprintf(end, left, "desc.kernel_%s 1", direction)
+                  : snprintf(end, left, "desc.kernel_%s %" PRId64 " with desc.dilation_%s %" PRId64,
+                             direction, kernel, direction, dilation);
+  used += (size_t)length;
+  return used < size ? used : size - 1;
+}
+
+void evr_refuse_scratch(const evr_conv2d_problem *p, size_t bytes, char *reason) {
+  const evr_conv2d_desc *d = p->part_of != NULL ? p->part_of : &p->desc;
+  const bool tall =
+      (d->kernel_height - 1) * d->dilation_height >= (d->kernel_width - 1) * d->dilation_width;
+  size_t used = (size_t)snprintf(reason, EVR_REASON_SIZE, "windows of ");
+  used = evr_name_reach(d, tall ? "height" : "width", reason, EVR_REASON_SIZE, used);
+  snprintf(reason + used, EVR_REASON_SIZE - used,
+           " need %zu bytes of scratch, and there may be %" PRId64, bytes, p->scratch);
 }
 
 evr_status evr_conv2d_set_padding(evr_conv2d_desc *desc, evr_padding_scheme scheme) {

@@ -68,6 +68,14 @@ static inline const char *evr_out_name(const evr_conv2d_problem *p) {
   return p->exchanged ? "in" : "out";
 }
 
+/* Appends, in the caller's words, what of one direction ("height" or "width") makes windows reach
+ * as far as they do; used is the length of the text, and the result that of the new one. */
+size_t evr_name_reach(const evr_conv2d_desc *desc, const char *direction, char *text, size_t size,
+                      size_t used);
+
+/* The reason of a variant that needs more scratch than there may be. */
+void evr_refuse_scratch(const evr_conv2d_problem *problem, size_t bytes, char *reason);
+
 typedef struct evr_conv2d_call {
   const float *x;
   const float *weights;  /* plain; NULL where the variant packs */

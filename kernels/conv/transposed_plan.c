@@ -94,11 +94,11 @@ static evr_status init(evr_conv2d_backward_problem *problem,
   int64_t height, width, padded_height, padded_width, count;
   EVR_TRY(output_size(&rows, &height, &padded_height));
   EVR_TRY(output_size(&columns, &width, &padded_width));
-  EVR_TRY(evr_check_count("y", "desc.batch x its height x its width x desc.out_channels", d->batch,
-                          height, width, d->out_channels, &count));
+  EVR_TRY(evr_check_count("y", "desc.batch x height of y x width of y x desc.out_channels",
+                          d->batch, height, width, d->out_channels, &count));
   EVR_TRY(evr_check_count("the padded y",
-                          "desc.batch x height and width with pads x desc.out_channels", d->batch,
-                          padded_height, padded_width, d->out_channels, &count));
+                          "desc.batch x height and width of y with pads x desc.out_channels",
+                          d->batch, padded_height, padded_width, d->out_channels, &count));
   EVR_TRY(evr_check_count("x", "desc.batch x desc.in_height x desc.in_width x desc.in_channels",
                           d->batch, d->in_height, d->in_width, d->in_channels, &count));
   int64_t weights_count;

@@ -149,10 +149,12 @@ static bool accepts_part(const part *t, void *argument) {
 bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reason) {
   const evr_conv2d_backward_problem *p = problem;
   const evr_conv2d_desc *d = &p->conv.desc;
-  snprintf(reason, EVR_REASON_SIZE,
-           "pads %s for desc.kernel_height %" PRId64 ", desc.kernel_width %" PRId64
-           " and the dilations, which does not fit",
-           p->conv.exchanged ? "x" : "dy", d->kernel_height, d->kernel_width);
+  size_t used =
+      (size_t)snprintf(reason, EVR_REASON_SIZE, "pads %s for ", p->conv.exchanged ? "x" : "dy");
+  used = evr_name_reach(d, "height", reason, EVR_REASON_SIZE - sizeof " and ", used);
+  used += (size_t)snprintf(reason + used, EVR_REASON_SIZE - used, " and ");
+  used = evr_name_reach(d, "width", reason, EVR_REASON_SIZE, used);
+  snprintf(reason + used, EVR_REASON_SIZE - used, ", which does not fit");
   return for_each_part(problem, inner, accepts_part, reason);
 }
 

@@ -160,6 +160,12 @@ static const bad_row rows[] = {
             "needs at most 4 input channels a group; desc.in_channels is 5 and desc.groups 1"),
     REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
             "needs one output channel a group; desc.out_channels is 6 and desc.groups 2"),
+    {PLANNED,
+     {SET_TEXT(common.options.variant, "few-outputs-scalar"), SET(desc.groups, 2),
+      SET(desc.dilation_height, INT64_C(1) << 20), SET(desc.pad_top, INT64_C(1) << 21)},
+     EVR_UNSUPPORTED,
+     {"windows of desc.kernel_height 3 with desc.dilation_height 1048576 need ",
+      " bytes of scratch, and there may be "}},
     REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.kernel_width, 2),
                  "needs desc.kernel_width 3; it is 2"),
     REFUSED_FAST(PLANNED, "winograd2-scalar", SET(desc.stride_height, 2),
@@ -172,7 +178,8 @@ static const bad_row rows[] = {
       SET(desc.dilation_height, INT64_C(1) << 40), SET(desc.pad_top, INT64_C(1) << 41),
       SET(desc.out_channels, 4096)},
      EVR_UNSUPPORTED,
-     {"pads dy for desc.kernel_height 3"}},
+     {"pads dy for desc.kernel_height 3 with desc.dilation_height 1099511627776 and "
+      "desc.kernel_width 3 with desc.dilation_width 1, which does not fit"}},
     OPTION_ROWS(DESC),
     LIST_ROWS(LIST),
 };

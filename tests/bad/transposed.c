@@ -146,7 +146,8 @@ static const bad_row rows[] = {
      {SET(desc.pad_top, INT64_C(1) << 30), SET(desc.dilation_height, INT64_C(1) << 29),
       SET(desc.batch, INT64_C(1) << 20)},
      EVR_OVERFLOW,
-     {"the padded y would have 1048576 x 1073741830 x 9 x 4", "x desc.out_channels)"}},
+     {"the padded y would have 1048576 x 1073741830 x 9 x 4",
+      "height and width of y with pads x desc.out_channels)"}},
     {DESC,
      {SET(desc.stride_height, INT64_MAX)},
      EVR_OVERFLOW,
@@ -155,7 +156,7 @@ static const bad_row rows[] = {
     {DESC,
      {SET(desc.batch, INT64_MAX)},
      EVR_OVERFLOW,
-     {"y would have 9223372036854775807", "(desc.batch x "}},
+     {"y would have 9223372036854775807", "(desc.batch x height of y x width of y x desc.out_"}},
     {DESC,
      {SET(desc.in_channels, INT64_C(1) << 60)},
      EVR_OVERFLOW,
@@ -192,7 +193,8 @@ static const bad_row rows[] = {
       SET(desc.dilation_height, INT64_C(1) << 40), SET(desc.pad_top, INT64_C(1) << 41),
       SET(desc.in_channels, 4096)},
      EVR_UNSUPPORTED,
-     {"pads x for desc.kernel_height 3"}},
+     {"pads x for desc.kernel_height 3 with desc.dilation_height 1099511627776 and "
+      "desc.kernel_width 3 with desc.dilation_width 1, which does not fit"}},
     OPTION_ROWS(OPTIONS),
     LIST_ROWS(LIST),
 };
