@@ -31,6 +31,8 @@ SOURCES = [
     ("conv_depthwise_nchw.tmpl.c", "depthwise, NCHW", 2),
     ("conv_few_outputs.tmpl.c", "few outputs", 2),
     ("conv_winograd.tmpl.c", "Winograd's transforms", 2),
+    ("conv_backward_weights.tmpl.c", "backward weights, direct", 2),
+    ("conv_backward_weights_depthwise.tmpl.c", "backward weights, depthwise", 4),
     ("dense_direct.tmpl.c", "dense, one image", 1),
     ("pool_pool.tmpl.c", "pooling", 2),
 ]
