@@ -48,10 +48,6 @@ static bool is_flat(const evr_conv2d_problem *p) {
          d->pad_bottom == 0 && p->spread.pixel == 0;
 }
 
-/* Planes so many bytes apart, or a multiple of that, share so few places of the first level cache
- * that it does not keep a row of many for the next row of windows. */
-#define PLANES_COLLIDE 4096
-
 /* Whether rows are read where they lie: vectors end with them, and each is read once, or stays near
  * until it has been read for all rows of the window. */
 static bool is_in_place(const evr_conv2d_problem *p, const blocking *b) {
@@ -59,7 +55,7 @@ static bool is_in_place(const evr_conv2d_problem *p, const blocking *b) {
   const int64_t plane = d->in_height * d->in_width * (int64_t)sizeof(float);
   return d->layout == EVR_NCHW && d->kernel_width == 1 && d->stride_width == 1 &&
          d->pad_left == 0 && b->width <= b->in_width && b->width % EVR_LANES == 0 &&
-         (d->kernel_height == 1 || plane % PLANES_COLLIDE != 0);
+         (d->kernel_height == 1 || plane % EVR_PACE_COLLIDE != 0);
 }
 
 static bool has_rows_of_zeros(const evr_conv2d_desc *d) {

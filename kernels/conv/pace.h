@@ -13,6 +13,10 @@
 #define EVR_PACE_L1 (16 * 1024)
 #define EVR_PACE_L2_SPEED 90.0
 
+/* Pixels or planes so many bytes apart, or a multiple of that, share so few places of L1 that it
+ * does not keep what is read of many of them for the next row. */
+#define EVR_PACE_COLLIDE 4096
+
 /* Nanoseconds of one step of a tile of so many accumulators: two operations a cycle, one where
  * AVX-512 is double pumped, but at least the four cycles until a sum is ready for its next term,
  * and nearly five for the second half of a double pumped one. Scalar: a call of fmaf. */

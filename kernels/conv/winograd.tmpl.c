@@ -22,16 +22,16 @@
 #define LEAST_TILES 24
 
 /* Whether a field of the caller has the value that is needed. Of backward data it is what the
- * caller's stride leaves of it. */
-static bool has(const char *field, int64_t needed, int64_t value, int64_t left, int64_t stride,
-                char *reason) {
+ * caller's stride in that direction leaves of it. */
+static bool has(const char *field, const char *direction, int64_t needed, int64_t value,
+                int64_t left, int64_t stride, char *reason) {
   if (left == needed) return true;
-  const int length = snprintf(reason, EVR_REASON_SIZE, "needs desc.%s %" PRId64 "; it is %" PRId64,
-                              field, needed, value);
+  const int length =
+      snprintf(reason, EVR_REASON_SIZE, "needs desc.%s_%s %" PRId64 "; it is %" PRId64, field,
+               direction, needed, value);
   if (left != value)
     snprintf(reason + length, EVR_REASON_SIZE - (size_t)length,
-             ", of which desc.stride%s %" PRId64 " leaves %" PRId64, strchr(field, '_'), stride,
-             left);
+             ", of which desc.stride_%s %" PRId64 " leaves %" PRId64, direction, stride, left);
   return false;
 }
 
@@ -39,13 +39,16 @@ static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = problem;
   const evr_conv2d_desc *d = &p->desc, *c = p->part_of != NULL ? p->part_of : d;
   const int64_t rows = c->stride_height, columns = c->stride_width;
-  return has("kernel_height", 3, c->kernel_height, d->kernel_height, rows, reason) &&
-         has("kernel_width", 3, c->kernel_width, d->kernel_width, columns, reason) &&
-         has("stride_height", 1, d->stride_height, d->stride_height, rows, reason) &&
-         has("stride_width", 1, d->stride_width, d->stride_width, columns, reason) &&
-         has("dilation_height", 1, c->dilation_height, d->dilation_height, rows, reason) &&
-         has("dilation_width", 1, c->dilation_width, d->dilation_width, columns, reason) &&
-         has("groups", 1, d->groups, d->groups, 1, reason);
+  const bool fits =
+      has("kernel", "height", 3, c->kernel_height, d->kernel_height, rows, reason) &&
+      has("kernel", "width", 3, c->kernel_width, d->kernel_width, columns, reason) &&
+      has("stride", "height", 1, d->stride_height, d->stride_height, rows, reason) &&
+      has("stride", "width", 1, d->stride_width, d->stride_width, columns, reason) &&
+      has("dilation", "height", 1, c->dilation_height, d->dilation_height, rows, reason) &&
+      has("dilation", "width", 1, c->dilation_width, d->dilation_width, columns, reason);
+  if (!fits || d->groups == 1) return fits;
+  snprintf(reason, EVR_REASON_SIZE, "needs desc.groups 1; it is %" PRId64, d->groups);
+  return false;
 }
 
 /* Tiles of a block, at most: no more memory than the tensors and packed weights have. */
