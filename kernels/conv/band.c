@@ -6,16 +6,16 @@
 #include "core/checked.h"
 
 /* Without padding a window row is one run of the image. With padding and below this many channels
- * it is one of a padded copy: a run per tap would be too short to pay for its pointers. */
+ * it is one of a padded copy: a run per tap would be too short to pay for its addresses. */
 #define FOLD_BELOW 16
 
 static bool is_padded(const evr_conv2d_desc *d) {
   return (d->pad_top | d->pad_bottom | d->pad_left | d->pad_right) != 0;
 }
 
-/* Bytes of scratch of one row, about: of the copy, and of pointers and places. */
+/* Bytes of scratch of one row, about: of the copy, and of addresses and places. */
 static size_t row_bytes(const evr_band_shape *shape, const evr_conv2d_problem *p) {
-  const size_t pixel = sizeof(float *) + sizeof(int64_t);
+  const size_t pixel = sizeof(uintptr_t) + sizeof(int64_t);
   const size_t tables = evr_size_product((size_t)p->sizes.conv_width, pixel) +
                         (size_t)p->desc.kernel_height * sizeof(evr_run) + 3 * 64;
   return evr_size_sum(evr_band_copy_bytes(shape, p, 1), tables);
@@ -67,19 +67,19 @@ static int find_groups(int64_t outputs, int64_t at, int64_t stride, int64_t kern
   return count;
 }
 
-/* A pointer of one run of one pixel, in nanoseconds. */
-#define POINTER_TIME 0.5
+/* An address of one run of one pixel, in nanoseconds. */
+#define ADDRESS_TIME 0.5
 
 /* What a way must gain: the estimate is no closer. */
 #define GAIN 0.98
 
 /* Takes the way if it is the quickest so far. */
-static void offer_way(evr_band_shape *shape, evr_band_way way, double steps, double pointers) {
-  const double least = shape->steps_time + POINTER_TIME * shape->pointer_count;
-  if (way != EVR_LEAVE_NONE && steps + POINTER_TIME * pointers > GAIN * least) return;
+static void offer_way(evr_band_shape *shape, evr_band_way way, double steps, double addresses) {
+  const double least = shape->steps_time + ADDRESS_TIME * shape->address_count;
+  if (way != EVR_LEAVE_NONE && steps + ADDRESS_TIME * addresses > GAIN * least) return;
   shape->way = way;
   shape->steps_time = steps;
-  shape->pointer_count = pointers;
+  shape->address_count = addresses;
 }
 
 /* The time of sums in so many output rows of so many columns, in bands. */
@@ -111,10 +111,10 @@ static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, const
                                         d->dilation_width, d->in_width, columns);
   if (row_groups == 0 || column_groups == 0) return;
   const int64_t tap = shape->folded ? shape->run_length / d->kernel_width : p->group_in;
-  double by_rows = 0.0, sides = 0.0, all = 0.0, row_pointers = 0.0, side_pointers = 0.0;
+  double by_rows = 0.0, sides = 0.0, all = 0.0, row_addresses = 0.0, side_addresses = 0.0;
   for (int r = 0; r < row_groups; r++) {
     by_rows += time_rows(t, rows[r].outputs, width, rows[r].taps * d->kernel_width * tap);
-    row_pointers += (double)(rows[r].outputs * width * rows[r].taps * d->kernel_width);
+    row_addresses += (double)(rows[r].outputs * width * rows[r].taps * d->kernel_width);
   }
   if (shape->folded) {
     offer_way(shape, EVR_LEAVE_ROWS, by_rows, pixels);
@@ -128,15 +128,15 @@ static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, const
     all += cut;
     if (columns[c].taps == d->kernel_width) {
       sides += cut;
-      side_pointers += (double)(columns[c].outputs * height);
+      side_addresses += (double)(columns[c].outputs * height);
     } else {
       const int64_t runs = d->kernel_height * columns[c].taps;
       sides += time_rows(t, height, columns[c].outputs, runs * tap);
-      side_pointers += (double)(columns[c].outputs * height * runs);
+      side_addresses += (double)(columns[c].outputs * height * runs);
     }
   }
-  offer_way(shape, EVR_LEAVE_ROWS, by_rows, row_pointers);
-  offer_way(shape, EVR_LEAVE_SIDES, sides, side_pointers);
+  offer_way(shape, EVR_LEAVE_ROWS, by_rows, row_addresses);
+  offer_way(shape, EVR_LEAVE_SIDES, sides, side_addresses);
   if (row_groups * column_groups <= EVR_MOST_REGIONS) offer_way(shape, EVR_LEAVE_ALL, all, pixels);
 }
 
@@ -161,7 +161,7 @@ void evr_band_shape_cut(evr_band_shape *shape, const evr_conv2d_problem *p, int6
   choose_way(shape, p, &(band_timer){time, context, rows});
 }
 
-int64_t evr_band_pointers(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
+int64_t evr_band_addresses(const evr_band_shape *shape) { return shape->folded ? 1 : shape->runs; }
 
 /* Output rows of so many pixels, at most. */
 static int64_t rows_of(const evr_conv2d_problem *p, int64_t pixels) {
@@ -189,8 +189,8 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
   const evr_conv2d_desc *d = &p->desc;
   const int64_t rows = rows_of(p, pixels);
   shape->pixels = pixels;
-  const size_t pointers = evr_size_product((size_t)evr_band_pointers(shape), (size_t)pixels);
-  shape->pointer_bytes = evr_size_lines(evr_size_product(pointers, sizeof(float *)));
+  const size_t addresses = evr_size_product((size_t)evr_band_addresses(shape), (size_t)pixels);
+  shape->address_bytes = evr_size_lines(evr_size_product(addresses, sizeof(uintptr_t)));
   shape->place_bytes = evr_size_lines(evr_size_product((size_t)pixels, sizeof(int64_t)));
   shape->run_bytes = evr_size_lines(
       evr_size_product(evr_size_product((size_t)shape->runs, sizeof(evr_run)),
@@ -203,7 +203,7 @@ void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int
 
 size_t evr_band_bytes(const evr_band_shape *shape) {
   const size_t tables =
-      evr_size_sum(shape->pointer_bytes, evr_size_sum(shape->place_bytes, shape->run_bytes));
+      evr_size_sum(shape->address_bytes, evr_size_sum(shape->place_bytes, shape->run_bytes));
   return evr_size_sum(tables, evr_size_sum(shape->zero_bytes, shape->copy_bytes));
 }
 
@@ -258,8 +258,8 @@ static void point_row(layer *l, int64_t oh, int64_t ow, int64_t end, int64_t kh,
   for (; ow < inside; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
   if (ow < beyond) {
     const int64_t channels = d->in_channels;
-    out = evr_point_on(out, beyond - ow, evr_address(row, (ow * stride + shift) * channels),
-                       stride * channels);
+    out = evr_address_on(out, beyond - ow, evr_address(row, (ow * stride + shift) * channels),
+                         stride * channels);
     ow = beyond;
   }
   for (; ow < end; ow++) *out++ = edge_pixel(l, row, ow * stride + shift);
@@ -287,9 +287,9 @@ static void point_windows(layer *l, const rectangle *r, int64_t kh, int64_t kw) 
     if (start >= end) continue;
     const int64_t ih = evr_window_top(l->p, oh) + kh * d->dilation_height;
     const int64_t iw = start * d->stride_width + shift;
-    evr_point_on(l->addresses + l->address_count, end - start,
-                 evr_address(l->x, (ih * d->in_width + iw) * d->in_channels),
-                 d->stride_width * d->in_channels);
+    evr_address_on(l->addresses + l->address_count, end - start,
+                   evr_address(l->x, (ih * d->in_width + iw) * d->in_channels),
+                   d->stride_width * d->in_channels);
     l->address_count += end - start;
   }
 }
@@ -454,7 +454,7 @@ void evr_band_lay_out(evr_band *band, const evr_band_tables *to, const evr_band_
 void evr_band_init(evr_band *band, evr_region *regions, const evr_band_shape *shape,
                    const evr_conv2d_problem *p, const float *x, int64_t first_pixel, int64_t pixels,
                    bool skip, void *scratch) {
-  char *const places = (char *)scratch + shape->pointer_bytes;
+  char *const places = (char *)scratch + shape->address_bytes;
   char *const runs = places + shape->place_bytes;
   float *const rest = evr_band_rest(shape, scratch);
   if (shape->zero_bytes > 0) memset(rest, 0, shape->zero_bytes);

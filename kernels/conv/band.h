@@ -33,18 +33,18 @@ typedef struct evr_band_shape {
   bool copied; /* of a padded copy, at least where windows reach over an edge */
   bool edges;  /* only there */
   evr_band_way way;
-  double steps_time, pointer_count; /* of an image, estimated; the former as evr_band_time */
+  double steps_time, address_count; /* of an image, estimated; the former as evr_band_time */
   int64_t runs, run_length;
   int64_t pixels;       /* most pixels of a band */
   int64_t left, right;  /* edges: output columns before left and from right on are copied */
   int64_t above, below; /* likewise output rows */
   int64_t copy_pitch;   /* floats from one row of a copy to the next */
-  size_t pointer_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
+  size_t address_bytes, place_bytes, run_bytes, zero_bytes, copy_bytes; /* scratch, in order */
 } evr_band_shape;
 
 typedef struct evr_run {
   int64_t k;     /* at which it begins */
-  int64_t shift; /* from where the pixels' pointers point */
+  int64_t shift; /* from the pixels' addresses */
 } evr_run;
 
 typedef struct evr_region {
@@ -71,8 +71,8 @@ void evr_band_shape_init(evr_band_shape *shape, const evr_conv2d_problem *p, evr
 void evr_band_shape_cut(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t rows,
                         evr_band_time *time, const void *context);
 
-/* Pointers that a pixel may need. */
-int64_t evr_band_pointers(const evr_band_shape *shape);
+/* Addresses that a pixel may need. */
+int64_t evr_band_addresses(const evr_band_shape *shape);
 
 /* Sets the rest for bands of at most so many pixels. */
 void evr_band_shape_size(evr_band_shape *shape, const evr_conv2d_problem *p, int64_t pixels);
@@ -82,7 +82,7 @@ size_t evr_band_bytes(const evr_band_shape *shape);
 
 /* Of a band's scratch, what lies behind the tables: zeros or the copy. */
 static inline float *evr_band_rest(const evr_band_shape *shape, void *scratch) {
-  const size_t tables = shape->pointer_bytes + shape->place_bytes + shape->run_bytes;
+  const size_t tables = shape->address_bytes + shape->place_bytes + shape->run_bytes;
   return (float *)(void *)((char *)scratch + tables);
 }
 

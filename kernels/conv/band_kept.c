@@ -11,7 +11,7 @@
 #define MOST_RUNS 512
 
 static bool fit(const evr_band_shape *shape) {
-  return shape->pointer_bytes <= MOST_ADDRESSES * sizeof(uintptr_t) &&
+  return shape->address_bytes <= MOST_ADDRESSES * sizeof(uintptr_t) &&
          shape->place_bytes <= MOST_PLACES * sizeof(int64_t) &&
          shape->run_bytes <= MOST_RUNS * sizeof(evr_run);
 }

@@ -231,19 +231,19 @@ void evr_band_point_rows(const evr_band_shape *shape, const evr_conv2d_problem *
     if (ow < left) {
       const int64_t last = evr_min(left, end);
       const uintptr_t at = evr_address(source_row(&edge, p, pitch, oh), ow * step);
-      addresses = evr_point_on(addresses, last - ow, at, step);
+      addresses = evr_address_on(addresses, last - ow, at, step);
       ow = last;
     }
     if (ow < evr_min(right, end)) {
       const int64_t last = evr_min(right, end);
       const uintptr_t at = evr_address(source_row(rows, p, pitch, oh), ow * step - unpadded);
-      addresses = evr_point_on(addresses, last - ow, at, step);
+      addresses = evr_address_on(addresses, last - ow, at, step);
       ow = last;
     }
     if (ow < end) {
       const uintptr_t row = source_row(&edge, p, pitch, oh);
       const uintptr_t at = evr_address(row, c.right + (ow - right) * step);
-      addresses = evr_point_on(addresses, end - ow, at, step);
+      addresses = evr_address_on(addresses, end - ow, at, step);
     }
   }
 }

@@ -35,7 +35,7 @@ static inline int64_t *evr_count_on(int64_t *out, int64_t count, int64_t value, 
   return out + count;
 }
 
-static inline uintptr_t *evr_point_on(uintptr_t *out, int64_t count, uintptr_t at, int64_t step) {
+static inline uintptr_t *evr_address_on(uintptr_t *out, int64_t count, uintptr_t at, int64_t step) {
   for (int64_t i = 0; i < count; i++) out[i] = evr_address(at, i * step);
   return out + count;
 }

@@ -1,4 +1,4 @@
-/* Direct convolution, NHWC: no matrix is made; tiles of pixels read the image through pointers.
+/* Direct convolution, NHWC: no matrix is made; tiles read pixels of the image by their addresses.
  * (NCHW is handed to direct_nchw.tmpl.c.)
  *
  * A task is a band of pixels of one image and group, and a stretch of its output channels. For each
@@ -30,8 +30,8 @@
 /* Sums of fewer terms are done in wider tiles (direct_tile.h). */
 #define WIDE_BELOW 200
 
-/* Pointers of a band, all runs together. */
-#define BAND_POINTERS 8192
+/* Addresses of a band, all runs together. */
+#define BAND_ADDRESSES 8192
 #define BAND_PIXELS 1024
 /* Pixels of a band, where memory is short. */
 #define LEAST_BAND_PIXELS 8
@@ -96,7 +96,7 @@ static double product_time(const void *context, int64_t pixels, int64_t depth) {
 }
 
 /* A panel streams from L2 while a tile of sums stays in registers: the tile's loads and stores and
- * its pointers are shared by as many terms as leave L2 to the image. */
+ * its addresses are shared by as many terms as leave L2 to the image. */
 static int64_t panel_cut(int64_t runs, int64_t run_length) {
   const int64_t panel = evr_min(PANEL_BYTES, evr_l2_bytes() / 4);
   const int64_t most = evr_max(panel / (EVR_TILE_VECTORS * EVR_LANES * (int64_t)sizeof(float)), 8);
@@ -116,8 +116,8 @@ static int64_t band_pixels(const blocking *b, const evr_conv2d_problem *p, int64
       (double)p->sizes.x_count * sizeof(float) / (double)(p->desc.batch * p->desc.groups * pixels);
   const int64_t fits =
       evr_max((int64_t)fmin((double)evr_l2_bytes() / 2 / read_bytes, BAND_PIXELS), 96);
-  const int64_t most =
-      evr_max(evr_min(evr_min(BAND_PIXELS, fits), BAND_POINTERS / evr_band_pointers(&b->shape)), 8);
+  const int64_t most = evr_max(
+      evr_min(evr_min(BAND_PIXELS, fits), BAND_ADDRESSES / evr_band_addresses(&b->shape)), 8);
   const int64_t bands =
       evr_max(evr_ceil_div(pixels, most), evr_min(wanted_bands, evr_ceil_div(pixels, 96)));
   const int64_t band = evr_ceil_div(pixels, bands);
@@ -299,7 +299,7 @@ static void sweep(const block_work *w, const evr_region *region, evr_tile *tile,
   int64_t pixel = 0;
   for (int64_t i = 0; i < tiles; i++) {
     const int64_t count = least + (i < longer);
-    tile->pixels = addresses + pixel;
+    tile->addresses = addresses + pixel;
     tile->places = places + pixel;
     if (functions[count - 1](tile))
       for (int64_t m = 0; m < count; m++) repair_pixel(w, tile->places[m]);
@@ -423,7 +423,7 @@ static void forward(const void *problem, const void *call) {
                    run_task, &j);
 }
 
-/* Pointers for each run of a pixel, tiles, and the product in whole vectors (pace.h). */
+/* Addresses for each run of a pixel, tiles, and the product in whole vectors (pace.h). */
 static double cost(const void *problem) {
   const evr_conv2d_problem *p = problem;
   if (p->desc.layout == EVR_NCHW) return EVR_NAME(evr_conv2d_direct_nchw_cost)(p);
@@ -431,9 +431,9 @@ static double cost(const void *problem) {
   const int64_t pixels = p->sizes.conv_height * p->sizes.conv_width;
   /* The few sums of a single pixel wait between runs as well. */
   const double waiting = pixels == 1 && EVR_LANES < 16 ? 1.1 : 1.0;
-  const bool by_run = b.shape.pointer_count > (double)pixels;
+  const bool by_run = b.shape.address_count > (double)pixels;
   const double pointers = (b.shape.folded ? 0.5 : 1.0) * (double)pixels +
-                          0.5 * b.shape.pointer_count +
+                          0.5 * b.shape.address_count +
                           (by_run ? 2.5 * (double)(p->sizes.conv_height * b.shape.runs) : 0.0);
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
   const double image = 25.0 + pointers + copying + waiting * b.shape.steps_time;

@@ -4,7 +4,7 @@
  *         acc[m][n] = fma(pixel[m][k], weights[k][n], acc[m][n])
  *
  * A run is a stretch of the window whose input values lie side by side: the channels of one tap,
- * or, with few channels, the channels of a whole window row. One pointer for each pixel and run
+ * or, with few channels, the channels of a whole window row. One address for each pixel and run
  * says where it lies, in the image, in a padded copy or in a row of zeros, so that stride,
  * dilation, padding and row ends cost the inner loop nothing.
  *
@@ -29,7 +29,7 @@
 
 /* What one call of a tile needs. */
 typedef struct evr_tile {
-  const uintptr_t *pixels; /* addresses of run r: [r * pixel_step + m] */
+  const uintptr_t *addresses; /* of the pixels of run r: [r * pixel_step + m] */
   int64_t pixel_step;
   int64_t runs;
   const evr_run *run;
@@ -98,7 +98,7 @@ EVR_INLINE bool evr_tile_run(const evr_tile *t, const int M, const int N) {
     }
   }
   const int64_t length = t->length;
-  const uintptr_t *pixels = t->pixels;
+  const uintptr_t *pixels = t->addresses;
   for (int64_t r = 0; r < t->runs; r++, pixels += t->pixel_step) {
     const int64_t shift = t->run[r].shift + t->offset;
     const float *w = t->weights + (t->run[r].k + t->offset) * (N * EVR_LANES);
