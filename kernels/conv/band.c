@@ -47,6 +47,18 @@ typedef struct tap_group {
   int64_t outputs, taps;
 } tap_group;
 
+/* The next output whose window may have other taps inside than one that begins at `at + o * stride`
+ * has: from where a tap before these is inside, or the last of them is not. */
+static int64_t next_change(int64_t o, int64_t at, int64_t stride, int64_t kernel, int64_t dilation,
+                           int64_t size) {
+  const int64_t place = at + o * stride;
+  int64_t from = INT64_MAX;
+  if (place < 0) from = -(evr_min(evr_ceil_div(-place, dilation), kernel) - 1) * dilation;
+  if (place < size)
+    from = evr_min(from, size - evr_min((size - 1 - place) / dilation, kernel - 1) * dilation);
+  return from == INT64_MAX ? INT64_MAX : o + evr_ceil_div(from - place, stride);
+}
+
 /* The groups of outputs in a direction, the first of whose windows begins at `at`; returns how
  * many, or 0 for too many. */
 static int find_groups(int64_t outputs, int64_t at, int64_t stride, int64_t kernel,
@@ -55,13 +67,10 @@ static int find_groups(int64_t outputs, int64_t at, int64_t stride, int64_t kern
   for (int64_t o = 0, next; o < outputs; o = next) {
     if (count == EVR_MOST_REGIONS) return 0;
     const tap_range taps = taps_inside(at + o * stride, kernel, dilation, size);
-    next = o + 1;
-    if (taps.end - taps.first == kernel)
-      next = evr_min(outputs, (size - 1 - (kernel - 1) * dilation - at) / stride + 1);
-    else
-      while (next < outputs &&
-             same_taps(taps, taps_inside(at + next * stride, kernel, dilation, size)))
-        next++;
+    next = o;
+    do next = evr_min(outputs, next_change(next, at, stride, kernel, dilation, size));
+    while (next < outputs &&
+           same_taps(taps, taps_inside(at + next * stride, kernel, dilation, size)));
     groups[count++] = (tap_group){next - o, taps.end - taps.first};
   }
   return count;
