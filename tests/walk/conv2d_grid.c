@@ -334,6 +334,25 @@ static void narrow_windows(grid *g) {
     c.desc.layout = i % 6 == 5 ? EVR_NHWC : EVR_NCHW;
     visit_case(g, c);
   }
+  /* Without pads all pixels of an image may be one row; long ones are cut into strips for every
+   * vector length. Planes of 4096 bytes collide in the first cache unless a window has one row. */
+  static const struct {
+    int64_t inputs, height, width, outputs, kernel_height, pad;
+  } whole[] = {{16, 3, 32, 3, 1, 0}, {33, 5, 80, 1, 1, 0}, {5, 2, 79, 4, 1, 0},
+               {7, 1, 560, 3, 1, 0}, {5, 3, 528, 2, 3, 1}, {5, 2, 624, 4, 1, 0},
+               {8, 32, 32, 3, 3, 1}, {8, 32, 32, 4, 3, 0}, {5, 16, 64, 1, 3, 1},
+               {16, 32, 32, 2, 1, 0}};
+  for (int i = 0; i < 2 * COUNT(whole); i++) {
+    conv2d_case c = plain_case(whole[i / 2].inputs, whole[i / 2].height, whole[i / 2].width,
+                               whole[i / 2].outputs, 1);
+    c.desc.kernel_height = whole[i / 2].kernel_height;
+    set_pads(&c.desc, whole[i / 2].pad, whole[i / 2].pad, 0, 0);
+    c.desc.batch = 1 + i % 2;
+    c.desc.activation.kind = i % 3 == 1 ? EVR_RELU : EVR_IDENTITY;
+    c.desc.filter_layout = i % 4 < 2 ? EVR_HWIO : EVR_OIHW;
+    c.desc.layout = EVR_NCHW;
+    visit_case(g, c);
+  }
 }
 
 void conv2d_grid(walk *w, conv2d_visit *visit) {
