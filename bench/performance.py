@@ -38,6 +38,8 @@ RUNS = [
     ("data-nhwc-2", "backward data, NHWC, 2 threads", [*DATA, "--threads", "2"], TRAINED),
     ("data-avx2-nhwc", "backward data, NHWC, 1 thread, all limited to AVX2",
      [*DATA, "--max-isa", "avx2"], TRAINED),
+    ("data-avx2-nhwc-2", "backward data, NHWC, 2 threads, all limited to AVX2",
+     [*DATA, "--max-isa", "avx2", "--threads", "2"], TRAINED),
     ("data-nchw", "backward data, NCHW, 1 thread", [*DATA, "--layout", "nchw"],
      TRAINED + ["pooling"]),
     ("weights-nhwc", "backward weights, NHWC, 1 thread", WEIGHTS,
@@ -45,6 +47,8 @@ RUNS = [
     ("weights-nhwc-2", "backward weights, NHWC, 2 threads", [*WEIGHTS, "--threads", "2"], TRAINED),
     ("weights-avx2-nhwc", "backward weights, NHWC, 1 thread, all limited to AVX2",
      [*WEIGHTS, "--max-isa", "avx2"], TRAINED),
+    ("weights-avx2-nhwc-2", "backward weights, NHWC, 2 threads, all limited to AVX2",
+     [*WEIGHTS, "--max-isa", "avx2", "--threads", "2"], TRAINED),
     ("weights-nchw", "backward weights, NCHW, 1 thread", [*WEIGHTS, "--layout", "nchw"], TRAINED),
 ]
 IN_DETAIL = ["nhwc", "nchw", "data-nhwc", "weights-nhwc"]

@@ -436,8 +436,8 @@ static double cost(const void *problem) {
                           0.5 * b.shape.address_count +
                           (by_run ? 2.5 * (double)(p->sizes.conv_height * b.shape.runs) : 0.0);
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
-  const double image = 25.0 + pointers + copying + waiting * b.shape.steps_time;
-  return 50.0 + (double)(p->desc.batch * p->desc.groups) * image;
+  const double image = EVR_BY_WIDTH(35.0, 16.0) + pointers + copying + waiting * b.shape.steps_time;
+  return EVR_BY_WIDTH(35.0, 30.0) + (double)(p->desc.batch * p->desc.groups) * image;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {

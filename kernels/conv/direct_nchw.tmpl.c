@@ -30,13 +30,13 @@
 #define LEAST_DEPTH 8
 
 /* Cycles for a tile to start and end, to look for the segments of a tap, and to copy a step. */
-#define TILE_START 27.0
+#define TILE_START EVR_BY_WIDTH(57.0, 27.0)
 #define TAP_START 1.8
-#define SEGMENT_FIND 1.3
+#define SEGMENT_FIND EVR_BY_WIDTH(1.3, 1.7)
 #define SEGMENT_COPY 0.85
 
 /* Times as long where the pixels of a segment lie apart. */
-#define APART (EVR_LANES == 16 ? 1.35 : 1.15)
+#define APART EVR_BY_WIDTH(1.15, 1.35)
 
 /* So few pixels left over by whole vectors are done one by one, with output channels in the
  * lanes. */
@@ -313,16 +313,18 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double segments = evr_segment_count(p, (double)out_plane / gathers);
   const double taps = gathers * (double)(d->kernel_height * d->kernel_width);
   const double finding = taps * (TAP_START + SEGMENT_FIND * segments);
-  const double copying = (d->stride_width > 1 ? APART : 1.0) * depth *
-                         (SEGMENT_COPY * gathers * segments + 1.2 * (double)b.vectors);
+  const double copying =
+      (d->stride_width > 1 ? APART : 1.0) * depth *
+      (SEGMENT_COPY * gathers * segments + EVR_BY_WIDTH(0.73, 1.2) * (double)b.vectors);
 
   double steps = b.full_panels == 0
                      ? 0.0
                      : evr_tiled_time(p->group_out, b.vectors, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
   /* Vectors of which only EVR_GEMM_ROWS lanes count, wide ones being the slower for it. */
   if (odd > 0)
-    steps += odd_pixels * (EVR_LANES == 16 ? 1.9 : 1.4) *
+    steps += odd_pixels * EVR_BY_WIDTH(1.4, 1.9) *
              evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
   const double tiles = TILE_START * blocks * ((double)b.full_panels * row_tiles + column_tiles);
-  return 60.0 + (double)(d->batch * d->groups) * (28.0 + finding + copying + tiles + depth * steps);
+  return 60.0 + (double)(d->batch * d->groups) *
+                    (EVR_BY_WIDTH(28.0, 80.0) + finding + copying + tiles + depth * steps);
 }

@@ -379,18 +379,19 @@ static void forward(const void *problem, const void *call) {
                    &j);
 }
 
-/* A step of a tile. Of windows wider than a pixel most vectors lie across two cache lines, which
- * takes another load each; where AVX-512 is double pumped that is not hidden by the sums. Rows of
- * the ring that L1 does not hold come from L2. */
+/* A step of a tile. Of windows wider than a pixel most vectors lie across two cache lines, with
+ * AVX2 half of them, and take two loads each: most for a single output, with one sum for each
+ * vector. Rows that L1 does not hold come from L2. */
 static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t vectors) {
-  const double sums = evr_step_time((double)(vectors * p->group_out));
-  const double loads = (EVR_LANES == 16 ? 1.0 : 1.45) * (double)vectors / 3.55;
+  const int64_t outputs = p->group_out;
+  const double sums = evr_step_time((double)(vectors * outputs));
   if (p->desc.kernel_width == 1) return sums;
-  /* The rows that a tile reads again and again: of wide loads all of them count. */
-  const size_t bytes = EVR_LANES == 16 ? b->slot_bytes : b->slot_bytes / (size_t)b->ring;
-  const double far = bytes > IN_L1 ? 0.2 * (double)vectors : 0.0;
-  if (EVR_LANES == 16 && evr_cpu()->double_pumped_avx512) return sums + loads + far;
-  return fmax(sums, loads) + 0.1 + far;
+  const bool double_pumped = EVR_LANES == 16 && evr_cpu()->double_pumped_avx512;
+  if (double_pumped)
+    return fmax(sums, ((double)outputs + (outputs == 1 ? 1.3 : 0.15)) * (double)vectors / 3.55);
+  const double loads = (outputs == 1 ? 0.95 : 1.0) * (double)vectors / 3.55;
+  const bool far = b->slot_bytes / (size_t)b->ring > IN_L1;
+  return fmax(sums, loads) + (far ? 0.06 * (double)vectors : 0.0);
 }
 
 /* Blocks to transpose, rows to copy or planes to read, tiles, the taps of their windows, outputs,
@@ -409,25 +410,27 @@ static double cost(const void *problem) {
                        (b.bands - 1) * shared;
   const double blocks = (double)rows * (double)(b.strips * b.columns / EVR_LANES * d->stride_width);
   const bool planes = d->layout == EVR_NCHW;
+  const double channels = (double)evr_ceil_div(p->group_in, EVR_LANES); /* in vectors */
   double copying;
   if (b.in_place)
     copying = 0.05 * (double)(b.height * b.width) * (double)p->group_in;
   else if (planes)
     copying = (double)(rows * b.strips * p->group_in * d->stride_width) *
-              (7.0 + (d->stride_width == 1 ? 0.06 : 0.25) * (double)b.columns);
+              (EVR_BY_WIDTH(7.2, 4.1) +
+               (d->stride_width == 1 ? EVR_BY_WIDTH(0.16, 0.07) : EVR_BY_WIDTH(0.23, 0.3)) *
+                   (double)b.columns);
   else
-    copying = blocks * EVR_LANES *
-              (0.7 + (EVR_LANES == 16 ? 0.9 : 0.55) * (double)evr_ceil_div(p->group_in, EVR_LANES));
+    copying = blocks * EVR_LANES * (EVR_BY_WIDTH(0.79, 0.17) + EVR_BY_WIDTH(0.51, 1.37) * channels);
   const double rows_of_tiles = (double)(b.height * columns);
   const double taps = (double)(d->kernel_height * d->kernel_width);
   const double sums = (double)(b.height * p->depth) *
                       ((double)(columns - wider) * step_time(p, &b, narrow) +
                        (wider > 0 ? (double)wider * step_time(p, &b, narrow + 1) : 0.0));
-  const double a_pixel = planes ? 0.1 * (double)p->group_out : EVR_LANES == 16 ? 0.9 : 1.3;
+  const double a_pixel = planes ? 0.03 * (double)p->group_out : EVR_BY_WIDTH(0.93, 1.3);
   const double outputs = a_pixel * (double)(b.height * b.width);
-  const double a_tile = planes ? 4.0 + taps : 8.0 + 1.2 * taps;
-  const double image = 20.0 + copying + rows_of_tiles * a_tile + outputs + sums;
-  return 35.0 + (double)(d->batch * d->groups) * image;
+  const double a_tile = (planes ? 20.0 : EVR_BY_WIDTH(8.0, 12.5)) + EVR_BY_WIDTH(0.25, 0.71) * taps;
+  const double image = EVR_BY_WIDTH(15.0, 20.0) + copying + rows_of_tiles * a_tile + outputs + sums;
+  return EVR_BY_WIDTH(25.0, 12.0) + (double)(d->batch * d->groups) * image;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_few_outputs) = {

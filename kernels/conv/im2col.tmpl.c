@@ -260,14 +260,14 @@ static double cost(const void *problem) {
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
     /* For each segment of a step, pixels of which may lie apart. */
-    const double apart = d->stride_width == 1 ? 1.2 : EVR_LANES == 16 ? 1.3 : 1.1;
+    const double apart = d->stride_width == 1 ? 1.2 : EVR_BY_WIDTH(1.1, 1.3);
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
     const double matrix =
         b.copies ? bands * segments * (1.44 * taps + apart * depth) + 0.23 * depth * (double)vectors
                  : 0.0;
-    const double packing = 1.6 * depth * (double)vectors;
+    const double packing = 2.2 * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
-    const double tile = b.copies && pixels > 1024 ? 27.0 : 8.8;
+    const double tile = b.copies && pixels > 1024 ? 27.0 : EVR_BY_WIDTH(11.0, 8.8);
     return 45.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
   }
   const bool rows_in_one_piece =
@@ -278,7 +278,8 @@ static double cost(const void *problem) {
   const double reading =
       bytes > EVR_PACE_L1 ? (double)evr_ceil_div(rows, tile_rows) * bytes / EVR_PACE_L2_SPEED : 0.0;
   const double matrix = b.copies ? (double)pixels * (3.3 + 2.1 * pieces + 0.055 * depth) : 0.0;
-  return 40.0 + images * (18.0 + matrix + 9.4 * tiles + fmax(steps, reading));
+  return EVR_BY_WIDTH(40.0, 27.0) + images * (18.0 + matrix + EVR_BY_WIDTH(9.4, 7.4) * tiles +
+                                              fmax(steps, EVR_BY_WIDTH(1.5, 1.0) * reading));
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {
