@@ -346,7 +346,6 @@ END_TEST
 
 /* ---- sizes and pads ---- */
 
-/* SAME as TensorFlow and ONNX define it: ceil(in / stride) outputs, the smallest padding. */
 /* However many bands there are to be, only the few kinds of them are looked at. */
 START_TEST(plan_of_many_bands_is_made_at_once) {
   evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
@@ -361,6 +360,31 @@ START_TEST(plan_of_many_bands_is_made_at_once) {
 }
 END_TEST
 
+/* A long row is searched for where its taps change once for each of its bands, not once for each
+ * pixel of each band: that was the square of its length, and 17 s here. */
+START_TEST(long_rows_take_the_time_of_their_pixels) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_height = d.kernel_height = 1;
+  d.in_width = INT64_C(1) << 21;
+  d.in_channels = d.out_channels = d.groups = 2;
+  d.kernel_width = 3;
+  d.pad_left = d.pad_right = 1;
+  evr_conv2d_sizes s;
+  ck_assert_int_eq(evr_conv2d_get_sizes(&d, &s), EVR_OK);
+  float *x = calloc((size_t)s.x_count, sizeof *x), *y = malloc((size_t)s.y_count * sizeof *y);
+  ck_assert(x != NULL && y != NULL);
+  const float weights[3 * 2] = {1.0f};
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.variant = "direct";
+  const clock_t start = clock();
+  ck_assert_msg(evr_conv2d(&d, &options, x, weights, NULL, y) == EVR_OK, "%s", evr_last_error());
+  ck_assert_msg(clock() - start < 5 * CLOCKS_PER_SEC, "took five seconds or more");
+  free(y);
+  free(x);
+}
+END_TEST
+
+/* SAME as TensorFlow and ONNX define it: ceil(in / stride) outputs, the smallest padding. */
 START_TEST(same_padding_gives_the_same_size) {
   for (int64_t in = 1; in <= 12; in++)
     for (int64_t kernel = 1; kernel <= 5; kernel++)
@@ -464,6 +488,7 @@ int main(void) {
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   tcase_add_test(choice, plan_of_many_bands_is_made_at_once);
+  tcase_add_test(choice, long_rows_take_the_time_of_their_pixels);
   TCase *sizes = suite_case(suite, "sizes");
   tcase_add_test(sizes, same_padding_gives_the_same_size);
   tcase_add_test(sizes, valid_padding_is_none);

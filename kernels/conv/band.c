@@ -59,18 +59,41 @@ static int64_t next_change(int64_t o, int64_t at, int64_t stride, int64_t kernel
   return from == INT64_MAX ? INT64_MAX : o + evr_ceil_div(from - place, stride);
 }
 
-/* The groups of outputs in a direction, the first of whose windows begins at `at`; returns how
- * many, or 0 for too many. */
-static int find_groups(int64_t outputs, int64_t at, int64_t stride, int64_t kernel,
-                       int64_t dilation, int64_t size, tap_group groups[EVR_MOST_REGIONS]) {
+/* One direction of a convolution: where the window of its first output begins, and its sizes. */
+typedef struct window_line {
+  int64_t at, stride, kernel, dilation, size;
+} window_line;
+
+static window_line line_of_rows(const evr_conv2d_problem *p) {
+  const evr_conv2d_desc *d = &p->desc;
+  return (window_line){evr_window_top(p, 0), d->stride_height, d->kernel_height, d->dilation_height,
+                       d->in_height};
+}
+
+static window_line line_of_columns(const evr_conv2d_desc *d) {
+  return (window_line){-d->pad_left, d->stride_width, d->kernel_width, d->dilation_width,
+                       d->in_width};
+}
+
+static tap_range taps_of(const window_line *l, int64_t o) {
+  return taps_inside(l->at + o * l->stride, l->kernel, l->dilation, l->size);
+}
+
+/* The first output from o on with other taps inside than o has, or `outputs`. */
+static int64_t next_group(const window_line *l, int64_t o, int64_t outputs) {
+  const tap_range taps = taps_of(l, o);
+  do o = evr_min(outputs, next_change(o, l->at, l->stride, l->kernel, l->dilation, l->size));
+  while (o < outputs && same_taps(taps, taps_of(l, o)));
+  return o;
+}
+
+/* The groups of outputs in a direction; returns how many, or 0 for too many. */
+static int find_groups(const window_line *l, int64_t outputs, tap_group groups[EVR_MOST_REGIONS]) {
   int count = 0;
   for (int64_t o = 0, next; o < outputs; o = next) {
     if (count == EVR_MOST_REGIONS) return 0;
-    const tap_range taps = taps_inside(at + o * stride, kernel, dilation, size);
-    next = o;
-    do next = evr_min(outputs, next_change(next, at, stride, kernel, dilation, size));
-    while (next < outputs &&
-           same_taps(taps, taps_inside(at + next * stride, kernel, dilation, size)));
+    const tap_range taps = taps_of(l, o);
+    next = next_group(l, o, outputs);
     groups[count++] = (tap_group){next - o, taps.end - taps.first};
   }
   return count;
@@ -114,10 +137,9 @@ static void choose_way(evr_band_shape *shape, const evr_conv2d_problem *p, const
             per_run ? pixels * (double)shape->runs : pixels);
   if (!may_skip(shape, p)) return;
   tap_group rows[EVR_MOST_REGIONS], columns[EVR_MOST_REGIONS];
-  const int row_groups = find_groups(height, evr_window_top(p, 0), d->stride_height,
-                                     d->kernel_height, d->dilation_height, d->in_height, rows);
-  const int column_groups = find_groups(width, -d->pad_left, d->stride_width, d->kernel_width,
-                                        d->dilation_width, d->in_width, columns);
+  const window_line down = line_of_rows(p), across = line_of_columns(d);
+  const int row_groups = find_groups(&down, height, rows);
+  const int column_groups = find_groups(&across, width, columns);
   if (row_groups == 0 || column_groups == 0) return;
   const int64_t tap = shape->folded ? shape->run_length / d->kernel_width : p->group_in;
   double by_rows = 0.0, sides = 0.0, all = 0.0, row_addresses = 0.0, side_addresses = 0.0;
@@ -352,16 +374,6 @@ static void add_region(layer *l, const rectangle *r, tap_range rows, tap_range c
   l->regions[l->count++] = region;
 }
 
-static tap_range taps_of_row(const evr_conv2d_problem *p, int64_t oh) {
-  const evr_conv2d_desc *d = &p->desc;
-  return taps_inside(evr_window_top(p, oh), d->kernel_height, d->dilation_height, d->in_height);
-}
-
-static tap_range taps_of_column(const evr_conv2d_desc *d, int64_t ow) {
-  return taps_inside(ow * d->stride_width - d->pad_left, d->kernel_width, d->dilation_width,
-                     d->in_width);
-}
-
 /* Regions of a band's pixels, first to last - 1. Returns false where there are too many. */
 static bool add_regions(layer *l, int64_t first, int64_t last) {
   const evr_conv2d_desc *d = &l->p->desc;
@@ -369,16 +381,15 @@ static bool add_regions(layer *l, int64_t first, int64_t last) {
   const int64_t top = first / width, bottom = (last - 1) / width + 1;
   const evr_band_way way = l->shape->way;
   const tap_range all_rows = {0, d->kernel_height}, all_columns = {0, d->kernel_width};
+  const window_line down = line_of_rows(l->p), across = line_of_columns(d);
   for (int64_t left = 0, right; left < width; left = right) {
-    const tap_range columns = way == EVR_LEAVE_ROWS ? all_columns : taps_of_column(d, left);
-    right = way == EVR_LEAVE_ROWS ? width : left + 1;
-    while (right < width && same_taps(columns, taps_of_column(d, right))) right++;
+    const tap_range columns = way == EVR_LEAVE_ROWS ? all_columns : taps_of(&across, left);
+    right = way == EVR_LEAVE_ROWS ? width : next_group(&across, left, width);
     const bool edge = way == EVR_LEAVE_SIDES && columns.end - columns.first < d->kernel_width;
     const bool inside = way != EVR_LEAVE_ROWS && !edge;
     for (int64_t row = top, next; row < bottom; row = next) {
-      const tap_range rows = edge ? all_rows : taps_of_row(l->p, row);
-      for (next = row + 1; next < bottom && (edge || same_taps(rows, taps_of_row(l->p, next)));)
-        next++;
+      const tap_range rows = edge ? all_rows : taps_of(&down, row);
+      next = edge ? bottom : next_group(&down, row, bottom);
       if (l->count == EVR_MOST_REGIONS) return false;
       const rectangle r = {row, next, left, right, first, last};
       add_region(l, &r, rows, columns, inside);
@@ -393,10 +404,11 @@ static void cut_rows(layer *l, int64_t first, int64_t last) {
   const int64_t width = l->p->sizes.conv_width;
   const evr_region whole = l->regions[0];
   const int64_t top = first / width, bottom = (last - 1) / width + 1;
+  const window_line down = line_of_rows(l->p);
   int count = 0;
   for (int64_t row = top, next; row < bottom; row = next, count++) {
-    const tap_range rows = taps_of_row(l->p, row);
-    for (next = row + 1; next < bottom && same_taps(rows, taps_of_row(l->p, next));) next++;
+    const tap_range rows = taps_of(&down, row);
+    next = next_group(&down, row, bottom);
     if (count == EVR_MOST_REGIONS) {
       l->regions[0] = whole;
       return;
