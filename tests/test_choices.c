@@ -119,6 +119,42 @@ START_TEST(a_saved_choice_is_used_on_the_next_start) {
 }
 END_TEST
 
+/* Its bands are not prepared, and not all of the output is written: what is quickest for the
+ * convolution alone need not be for this. */
+START_TEST(a_pooled_layer_has_a_choice_of_its_own) {
+  make_folder();
+  evr_choices *choices;
+  ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.effort = EVR_MEASURE;
+  options.choices = choices;
+  char alone[64];
+  chosen_variant(&options, alone, sizeof alone);
+  ck_assert_int_eq(evr_choices_save(choices, path), EVR_OK);
+  evr_choices_destroy(choices);
+  rename_only_choice("reference");
+  ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
+  ck_assert_int_eq(evr_choices_load(choices, path), EVR_OK);
+  options.choices = choices;
+  evr_conv2d_desc desc = small_conv2d();
+  desc.pool.kind = EVR_POOL_MAX;
+  desc.pool.kernel_height = desc.pool.kernel_width = 2;
+  desc.pool.stride_height = desc.pool.stride_width = 2;
+  evr_conv2d_plan *plan;
+  ck_assert_msg(evr_conv2d_plan_create(&desc, &options, &plan) == EVR_OK, "%s", evr_last_error());
+  ck_assert_str_ne(evr_conv2d_plan_variant(plan), "reference");
+  evr_conv2d_plan_destroy(plan);
+  ck_assert_uint_eq(evr_choices_count(choices), 2);
+  evr_variant_report reports[32];
+  size_t count;
+  ck_assert_int_eq(evr_conv2d_list_variants(&desc, &options, reports, 32, &count), EVR_OK);
+  ck_assert_str_eq(reports[count - 1].name, "reference");
+  ck_assert(!reports[count - 1].chosen);
+  evr_choices_destroy(choices);
+  remove_folder();
+}
+END_TEST
+
 START_TEST(a_choice_that_means_nothing_here_is_kept_and_not_used) {
   make_folder();
   evr_choices *choices;
@@ -293,6 +329,7 @@ int main(void) {
   TCase *measured = suite_case(suite, "measured choices");
   tcase_add_test(measured, measuring_adds_a_choice_once);
   tcase_add_test(measured, a_saved_choice_is_used_on_the_next_start);
+  tcase_add_test(measured, a_pooled_layer_has_a_choice_of_its_own);
   tcase_add_test(measured, a_choice_that_means_nothing_here_is_kept_and_not_used);
   tcase_add_test(measured, many_choices_stay_sorted_and_replace_each_other);
   tcase_add_loop_test(measured, a_bad_file_changes_nothing, 0,

@@ -76,6 +76,10 @@ static evr_status prepare(const evr_conv2d_desc *desc, const evr_plan_options *o
   return EVR_OK;
 }
 
+static const evr_trial *trial_of(const trio *t) {
+  return t->pooled ? &evr_conv2d_trio_trial : &evr_conv2d_trial;
+}
+
 /* A name forced on the convolution binds its pooling too where pooling has a variant so called;
  * where not it is ignored, as a name from the environment is. */
 static evr_status choose_pool(const trio *t, const evr_settings *settings,
@@ -116,7 +120,7 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &t, &settings));
   const evr_variant *variant, *pool_variant;
-  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, &variant));
+  EVR_TRY(evr_choose(EVR_OP_CONV2D, &settings, &t.conv, trial_of(&t), &variant));
   EVR_TRY(choose_pool(&t, &settings, &pool_variant));
   const evr_kernel *kernel = variant->kernel;
   evr_fused fused;
@@ -307,6 +311,5 @@ evr_status evr_conv2d_list_variants(const evr_conv2d_desc *desc, const evr_plan_
   trio t;
   evr_settings settings;
   EVR_TRY(prepare(desc, options, &t, &settings));
-  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, &evr_conv2d_trial, list, capacity,
-                           count);
+  return evr_list_variants(EVR_OP_CONV2D, &settings, &t.conv, trial_of(&t), list, capacity, count);
 }

@@ -20,6 +20,12 @@ static void describe(const void *problem, char *text, size_t size) {
            d->filter_layout == EVR_HWIO ? "HWIO" : "OIHW", (int)d->activation.kind);
 }
 
+static void describe_trio(const void *problem, char *text, size_t size) {
+  describe(problem, text, size);
+  const size_t used = strlen(text);
+  snprintf(text + used, size - used, " pooled");
+}
+
 static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y) {
   const evr_conv2d_problem *p = problem;
   *x = p->sizes.x_count;
@@ -27,15 +33,21 @@ static void count(const void *problem, int64_t *x, int64_t *weights, int64_t *y)
   *y = p->sizes.y_count;
 }
 
+/* As much as a plan gives: with more, a trial would time what no plan does. */
+static size_t room_of(const evr_kernel *kernel) {
+  return kernel->takes_room ? EVR_PREPARED_ROOM : 0;
+}
+
 static size_t kept_size(const evr_kernel *kernel, const void *problem) {
   (void)problem;
-  return kernel->prepare != NULL ? EVR_PREPARED_ROOM + sizeof(evr_conv2d_problem) : 0;
+  return kernel->prepare != NULL ? room_of(kernel) + sizeof(evr_conv2d_problem) : 0;
 }
 
 static const void *keep(const evr_kernel *kernel, const void *problem, void *memory) {
-  evr_conv2d_problem *kept = (evr_conv2d_problem *)(void *)((char *)memory + EVR_PREPARED_ROOM);
+  const size_t room = room_of(kernel);
+  evr_conv2d_problem *kept = (evr_conv2d_problem *)(void *)((char *)memory + room);
   memcpy(kept, problem, sizeof *kept);
-  kept->prepared.room = memory;
+  kept->prepared.room = room > 0 ? memory : NULL;
   kernel->prepare(kept);
   return kept;
 }
@@ -47,3 +59,4 @@ static void execute(const evr_kernel *kernel, const void *problem, const evr_tri
 }
 
 const evr_trial evr_conv2d_trial = {describe, count, kept_size, keep, execute};
+const evr_trial evr_conv2d_trio_trial = {describe_trio, count, NULL, NULL, execute};
