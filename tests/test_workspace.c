@@ -233,7 +233,7 @@ START_TEST(threads_that_fit) {
     d.pad_top = d.pad_bottom = d.pad_left = d.pad_right = d.kernel_height / 2;
     d.layout = random_chance(&random, 50) ? EVR_NHWC : EVR_NCHW;
     int least = 1;
-    for (int asked = 1; asked <= 12; asked++) {
+    for (int asked = 1; asked <= 24; asked++) {
       evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
       o.variant = "depthwise-scalar";
       o.num_threads = asked;

@@ -130,8 +130,9 @@ evr_status evr_conv2d_plan_create(const evr_conv2d_desc *desc, const evr_plan_op
   const size_t most = most_scratch(&t, kernel);
   int *threads = &t.conv.common.parallel.threads;
   while (*threads > 1 && scratch > most) {
-    const double fitting = *threads * ((double)most / (double)scratch);
-    *threads = (int)evr_max(evr_min((int64_t)fitting, *threads - 1), 1);
+    const size_t each = scratch / (size_t)*threads + (scratch % (size_t)*threads != 0);
+    const size_t fitting = most / each;
+    *threads = fitting < (size_t)*threads ? (int)evr_max((int64_t)fitting, 1) : *threads - 1;
     evr_conv2d_share_scratch(&t.conv, &t.sizes, 0, *threads);
     scratch = share_out(&t, kernel, pool_variant, &fused);
   }
