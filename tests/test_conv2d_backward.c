@@ -1,5 +1,6 @@
-/* Gradients of convolution against numerical ones, in double, with everything that is fused; and
- * sums of a million terms against the bound of blocked summation. */
+/* Gradients of convolution against numerical ones, in double, with everything that is fused; sums
+ * of a million terms against the bound of blocked summation; and the same bits wherever buffers
+ * lie. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,10 +209,70 @@ START_TEST(million_terms_keep_the_bound) {
 }
 END_TEST
 
+/* ---- where buffers lie ---- */
+
+/* Floats between dx and the begin of a page that dy begins at: depthwise kernels take channels in
+ * either order, by this. */
+static const int64_t beyond[] = {0, 16, 48, 64, 80, 128, 1024 - 16};
+#define PAGE 1024 /* floats */
+
+/* _i: channels; 33 and 80 end in a vector that overlaps the one before. */
+START_TEST(channels_in_either_order) {
+  static const int64_t channels[] = {33, 64, 80, 512};
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = d.groups = channels[_i];
+  d.in_height = d.in_width = 14;
+  d.kernel_height = d.kernel_width = 3;
+  d.stride_height = d.stride_width = 2;
+  d.pad_top = d.pad_left = 0;
+  d.pad_bottom = d.pad_right = 1;
+  evr_conv2d_sizes s;
+  ck_assert_int_eq(evr_conv2d_get_sizes(&d, &s), EVR_OK);
+  const size_t bytes = (size_t)s.x_count * sizeof(float);
+  const size_t pages = (size_t)(s.x_count + s.y_count + 4 * PAGE) / PAGE * PAGE * sizeof(float);
+  float *weights = malloc((size_t)s.weights_count * sizeof *weights);
+  float *expected = malloc(bytes), *room = aligned_alloc(PAGE * sizeof(float), pages);
+  ck_assert(weights != NULL && expected != NULL && room != NULL);
+  float *dy = room, *behind = room + (s.y_count / PAGE + 1) * PAGE;
+  test_random random = {test_seed()};
+  random_fill(&random, VALUES_REALS, 1, weights, s.weights_count);
+  random_fill(&random, VALUES_REALS, 1, dy, s.y_count);
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  options.math = EVR_MATH_EXACT;
+  options.variant = "reference";
+  evr_conv2d_backward_data_arguments a = {.dy = dy, .weights = weights, .dx = expected};
+  ck_assert_msg(evr_conv2d_backward_data(&d, &options, &a) == EVR_OK, "%s", evr_last_error());
+  size_t rows;
+  const evr_variant *registry = evr_registry(&rows);
+  int compared = 0;
+  for (size_t v = 0; v < rows; v++) {
+    if (registry[v].operation != EVR_OP_CONV2D_BACKWARD_DATA || !variant_runs_here(&registry[v]))
+      continue;
+    options.variant = registry[v].name;
+    for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
+      a.dx = behind + beyond[i];
+      for (int64_t n = 0; n < s.x_count; n++) a.dx[n] = 12345.0f;
+      const evr_status status = evr_conv2d_backward_data(&d, &options, &a);
+      if (status == EVR_UNSUPPORTED) break;
+      ck_assert_msg(status == EVR_OK, "%s: %s", registry[v].name, evr_last_error());
+      ck_assert_msg(memcmp(a.dx, expected, bytes) == 0,
+                    "%s: other bits where dx begins %lld floats beyond dy, of a page",
+                    registry[v].name, (long long)beyond[i]);
+      compared++;
+    }
+  }
+  ck_assert_int_gt(compared, 0);
+  free(room);
+  free(expected);
+  free(weights);
+}
+END_TEST
+
 int main(void) {
   suite_begin("conv2d backward");
   Suite *suite = suite_create("conv2d backward");
   tcase_add_loop_test(suite_case(suite, "slopes"), gradients_are_slopes, 0, 72);
   tcase_add_loop_test(suite_case(suite, "long sums"), million_terms_keep_the_bound, 0, 2);
+  tcase_add_loop_test(suite_case(suite, "places"), channels_in_either_order, 0, 4);
   return suite_end(suite);
 }

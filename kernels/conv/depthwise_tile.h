@@ -134,7 +134,6 @@ EVR_INLINE void evr_depthwise_run_plain(const evr_depthwise_work *work, const in
                                         const int K, const bool pointers) {
   const int64_t pitch = work->x_pitch, last_channel = work->last_channel, tap_step = work->tap_step;
   const int64_t count = evr_depthwise_row_pixels(T, K, work), vectors = work->vectors;
-  const int64_t size = H * K * EVR_LANES, back = work->downwards ? -2 * size : 0;
   const int64_t begin = work->downwards ? vectors - 1 : work->first_vector;
   const int64_t to_next = work->downwards ? -1 : 1;
   for (int64_t row = 0; row < work->out_rows; row++)
@@ -147,8 +146,8 @@ EVR_INLINE void evr_depthwise_run_plain(const evr_depthwise_work *work, const in
           pointers || H == 1 ? NULL : rows[tap_step] + work->x_start + first * pitch;
       float *const y = work->y + row * work->y_row + first * work->y_pitch;
       int64_t v = begin;
-      const float *w = work->weights + v * size;
-      for (int64_t n = work->first_vector; n < vectors; n++, v += to_next, w += back) {
+      for (int64_t n = work->first_vector; n < vectors; n++, v += to_next) {
+        const float *w = work->weights + v * (H * K * EVR_LANES);
         const int64_t channel = evr_min(v * EVR_LANES, last_channel);
         vf sum[EVR_DEPTHWISE_WIDE];
         EVR_UNROLL
