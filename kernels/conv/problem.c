@@ -147,8 +147,15 @@ void evr_refuse_scratch(const evr_conv2d_problem *p, size_t bytes, char *reason)
   const evr_conv2d_desc *d = p->part_of != NULL ? p->part_of : &p->desc;
   const bool tall =
       (d->kernel_height - 1) * d->dilation_height >= (d->kernel_width - 1) * d->dilation_width;
-  size_t used = (size_t)snprintf(reason, EVR_REASON_SIZE, "windows of ");
-  used = evr_name_reach(d, tall ? "height" : "width", reason, EVR_REASON_SIZE, used);
+  size_t used;
+  if (d->kernel_height == 1 && d->kernel_width == 1) {
+    used = (size_t)snprintf(reason, EVR_REASON_SIZE,
+                            "desc.%s_channels %" PRId64 " with desc.stride_width %" PRId64,
+                            evr_in_name(p), p->desc.in_channels, d->stride_width);
+  } else {
+    used = (size_t)snprintf(reason, EVR_REASON_SIZE, "windows of ");
+    used = evr_name_reach(d, tall ? "height" : "width", reason, EVR_REASON_SIZE, used);
+  }
   snprintf(reason + used, EVR_REASON_SIZE - used,
            " need %zu bytes of scratch, and there may be %" PRId64, bytes, p->scratch);
 }

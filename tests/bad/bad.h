@@ -41,7 +41,7 @@ typedef struct bad_change {
 
 typedef struct bad_row {
   unsigned calls; /* a sum of 1 << (index of the call) */
-  bad_change changes[5];
+  bad_change changes[6];
   evr_status status;
   const char *words[2];
 } bad_row;
