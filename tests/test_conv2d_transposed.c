@@ -239,8 +239,10 @@ START_TEST(gradients_are_slopes) {
                 evr_last_error());
   ck_assert_int_gt(compare_slopes(&l, l.x, dx, s->x_count, "dx"), 0);
   ck_assert_int_gt(compare_slopes(&l, l.weights, dw, s->weights_count, "dweights"), 0);
-  /* A bias moves so many outputs that one may always be at a kink. */
-  compare_slopes(&l, l.bias, db, s->bias_count, "dbias");
+  /* A bias moves so many outputs that one may always be at a kink, where there is one. */
+  const bool smooth = !function_has_kink(a, -HUGE_VAL, HUGE_VAL);
+  ck_assert_int_ge(compare_slopes(&l, l.bias, db, s->bias_count, "dbias"),
+                   smooth ? s->bias_count : 0);
   free(db);
   free(dw);
   free(dx);
