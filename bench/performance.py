@@ -51,7 +51,7 @@ RUNS = [
      [*WEIGHTS, "--max-isa", "avx2", "--threads", "2"], TRAINED),
     ("weights-nchw", "backward weights, NCHW, 1 thread", [*WEIGHTS, "--layout", "nchw"], TRAINED),
 ]
-IN_DETAIL = ["nhwc", "nchw", "data-nhwc", "weights-nhwc"]
+IN_DETAIL = ["nhwc", "nchw", "data-nhwc", "weights-nhwc", "data-nchw", "weights-nchw"]
 
 
 def run(program, folder, name, options, suite):
