@@ -378,7 +378,11 @@ static double cost(const void *problem) {
   const double rows_of_tiles =
       (double)b.runs *
       evr_tiled_time(b.run_length, b.vectors, EVR_GRADIENT_ROWS(b.panel_vectors), b.panel_vectors);
-  return 16.0 + copied + gradient + written + tiles + added + pixels * groups * rows_of_tiles;
+  /* The pixels of a tile come from L2 then; wide tiles have enough to do meanwhile. */
+  const int64_t apart_bytes = d->stride_width * d->in_channels * (int64_t)sizeof(float);
+  const double late = apart_bytes % EVR_PACE_COLLIDE == 0 ? EVR_BY_WIDTH(1.35, 1.0) : 1.0;
+  return 16.0 + copied + gradient + written + tiles + added +
+         pixels * groups * late * rows_of_tiles;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_backward_weights_direct) = {

@@ -9,6 +9,9 @@
  * pixel has a few side by side, and NCHW row by row. There a 1x1 window that moves by 1 without
  * padding needs no copy: the image is the matrix.
  *
+ * Of planes and OIHW the product is exchanged where that is quicker, g^T columns, so that its rows
+ * are those of the weights: fma(a, b, c) and fma(b, a, c) are the same.
+ *
  * A task is a group's stretch of output channels and a share of the depth. Block after block, it
  * packs its g, and makes its share of the matrix, a strip at a time; so no other task adds to the
  * same sums, and the blocks come in their order whatever the threads. */
@@ -25,15 +28,18 @@
 #define G_FLOATS 262144
 /* Rows of a share that is not cut further once there are tasks for every thread. */
 #define DEEP 48
+/* Output channels of an exchanged product whose sums are taken at once, and added. */
+#define CHANNELS_AT_ONCE (16 * EVR_GEMM_ROWS)
 
 typedef struct blocking {
   int64_t block_rows, pixels;   /* of a block, at most */
   int64_t segments;             /* of a tap and block, at most */
   bool copies;                  /* whether a matrix is made */
   bool panels;                  /* in panels: channels are side by side */
+  bool exchanged;               /* the product is g^T columns, as OIHW has it */
   int64_t stretch, stretches;   /* output channels of a task, tasks of a group and share */
   int64_t share, shares, strip; /* rows of the matrix: of a task, tasks, and made at once */
-  size_t g_bytes, matrix_bytes, sums_bytes, found_bytes, slot_bytes;
+  size_t g_bytes, matrix_bytes, sums_bytes, panel_bytes, found_bytes, slot_bytes;
 } blocking;
 
 /* What one tap meets in a block, of which found holds one for each tap; count < 0: not yet. */
@@ -56,6 +62,11 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
   b.copies = b.panels || taps > 1 || d->stride_height > 1 || d->stride_width > 1 ||
              d->pad_top > 0 || d->pad_bottom > 0 || pads > 0 || width < d->in_width;
 
+  /* Then rows of the matrix are packed instead of g, and no sum is transposed: a plane's pixels are
+   * packed at about a sixth of what a sum costs that is written apart from its neighbours. */
+  b.exchanged =
+      d->layout == EVR_NCHW && d->filter_layout == EVR_OIHW && b.pixels <= 3 * p->group_out;
+
   const int64_t fitting = G_FLOATS / b.pixels / EVR_GEMM_COLUMNS * EVR_GEMM_COLUMNS;
   b.stretches = evr_ceil_div(p->group_out, evr_max(fitting, EVR_GEMM_COLUMNS));
   b.stretch = evr_round_up(evr_ceil_div(p->group_out, b.stretches), EVR_GEMM_COLUMNS);
@@ -65,10 +76,11 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
   const int64_t tasks = evr_min(4 * threads, d->groups * b.stretches);
   const int64_t deep = evr_min(evr_ceil_div(4 * threads, tasks), p->depth / DEEP);
   const int64_t wanted = threads > 1 ? evr_max(evr_ceil_div(threads, tasks), deep) : 1;
-  b.share = evr_round_up(evr_ceil_div(p->depth, wanted), EVR_GEMM_ROWS);
+  const int64_t unit = b.exchanged ? EVR_GEMM_COLUMNS : EVR_GEMM_ROWS;
+  b.share = evr_round_up(evr_ceil_div(p->depth, wanted), unit);
   b.shares = evr_ceil_div(p->depth, b.share);
-  const int64_t strips = evr_ceil_div(b.share, evr_max(MATRIX_FLOATS / b.pixels, EVR_GEMM_ROWS));
-  b.strip = evr_round_up(evr_ceil_div(b.share, strips), EVR_GEMM_ROWS);
+  const int64_t strips = evr_ceil_div(b.share, evr_max(MATRIX_FLOATS / b.pixels, unit));
+  b.strip = evr_round_up(evr_ceil_div(b.share, strips), unit);
 
   const int64_t channels = evr_round_up(evr_min(b.stretch, p->group_out), EVR_LANES);
   b.g_bytes = evr_size_floats_of(b.pixels, channels, 1, 1);
@@ -76,13 +88,16 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
   if (b.copies)
     b.matrix_bytes =
         evr_size_sum(evr_size_floats_of(b.pixels, b.strip, 1, 1), evr_size_floats(EVR_LANES));
-  b.sums_bytes = evr_size_floats_of(b.strip, EVR_GEMM_COLUMNS, 1, 1);
+  b.sums_bytes =
+      evr_size_floats_of(b.exchanged ? CHANNELS_AT_ONCE : b.strip, EVR_GEMM_COLUMNS, 1, 1);
+  if (b.exchanged) b.panel_bytes = evr_size_floats_of(b.pixels, EVR_GEMM_COLUMNS, 1, 1);
   if (b.copies)
     b.found_bytes = evr_size_lines(evr_size_product(
         (size_t)taps, evr_size_sum(sizeof(tap_segments),
                                    evr_size_product((size_t)b.segments, sizeof(evr_segment)))));
-  b.slot_bytes = evr_size_sum(evr_size_sum(b.g_bytes, b.matrix_bytes),
-                              evr_size_sum(b.sums_bytes, b.found_bytes));
+  b.slot_bytes =
+      evr_size_sum(evr_size_sum(b.g_bytes, b.matrix_bytes),
+                   evr_size_sum(evr_size_sum(b.sums_bytes, b.panel_bytes), b.found_bytes));
   return b;
 }
 
@@ -105,9 +120,10 @@ typedef struct part {
   int64_t group;
   int64_t channel, channels; /* over all groups */
   int64_t row, end;          /* of the depth */
-  float *g, *matrix, *sums;
+  float *g, *matrix, *sums, *panel;
   tap_segments *found;
-  const float *x; /* the group's first channel of the block's image */
+  const float *x;      /* the group's first channel of the block's image */
+  const float *planes; /* NCHW: g of the task's first channel, the block's first pixel */
   int64_t pixel, pixels;
   bool first; /* the first block: nothing is in dweights yet */
 } part;
@@ -181,19 +197,24 @@ static void make_rows(const part *t, int64_t row, int64_t rows) {
   }
 }
 
+/* The sums of a block, rows of some columns, onto rows that are pitch apart. */
+static void add_rows(const part *t, int64_t rows, int64_t columns, float *to, int64_t pitch) {
+  const float *sums = t->sums;
+  for (int64_t r = 0; r < rows; r++, sums += EVR_GEMM_COLUMNS, to += pitch)
+    for (int64_t c = 0; c < columns; c += EVR_LANES) {
+      const int64_t lanes = evr_min(EVR_LANES, columns - c);
+      const vf block = lanes == EVR_LANES ? vf_load(sums + c) : vf_load_n(sums + c, lanes);
+      evr_gradient_add(to + c, block, t->first, lanes);
+    }
+}
+
 /* The sums of a block onto those of the blocks before: rows [row, row + rows), and output channels
  * from channel on. HWIO has a row's channels side by side, OIHW a channel's rows. */
 static void add_sums(const part *t, int64_t row, int64_t rows, int64_t channel, int64_t columns) {
   const evr_conv2d_problem *p = &t->j->p;
   if (p->desc.filter_layout == EVR_HWIO) {
-    float *to = t->j->call->dweights + row * p->desc.out_channels + channel;
-    for (int64_t r = 0; r < rows; r++, to += p->desc.out_channels)
-      for (int64_t c = 0; c < columns; c += EVR_LANES) {
-        const int64_t lanes = evr_min(EVR_LANES, columns - c);
-        const float *from = t->sums + r * EVR_GEMM_COLUMNS + c;
-        const vf block = lanes == EVR_LANES ? vf_load(from) : vf_load_n(from, lanes);
-        evr_gradient_add(to + c, block, t->first, lanes);
-      }
+    add_rows(t, rows, columns, t->j->call->dweights + row * p->desc.out_channels + channel,
+             p->desc.out_channels);
     return;
   }
   for (int64_t r = 0; r < rows; r += EVR_LANES)
@@ -212,6 +233,36 @@ static void add_sums(const part *t, int64_t row, int64_t rows, int64_t channel, 
     }
 }
 
+static const float zeros[EVR_GEMM_COLUMNS];
+
+/* The block's product of rows [row, row + rows) of the matrix, at a, and g as it lies. */
+static void add_exchanged(const part *t, int64_t row, int64_t rows, const float *a, int64_t a_row) {
+  const evr_conv2d_problem *p = &t->j->p;
+  const int64_t plane = p->sizes.conv_height * p->sizes.conv_width;
+  for (int64_t r = 0; r < rows; r += EVR_GEMM_COLUMNS) {
+    const int64_t columns = evr_min(EVR_GEMM_COLUMNS, rows - r);
+    const evr_gemm_source source = {a + r * a_row, 1, a_row, t->pixels, columns};
+    EVR_NAME(evr_gemm_pack_b)(&source, 0, t->pixels, t->panel);
+    float *to = t->j->call->dweights + t->channel * p->depth + row + r;
+    for (int64_t c = 0; c < t->channels; c += CHANNELS_AT_ONCE, to += CHANNELS_AT_ONCE * p->depth) {
+      const evr_gemm product = {
+          .m = evr_min(CHANNELS_AT_ONCE, t->channels - c),
+          .n = columns,
+          .k = t->pixels,
+          .a = t->planes + c * plane,
+          .a_row = plane,
+          .packed_b = t->panel,
+          .c = t->first ? to : t->sums,
+          .c_row = t->first ? p->depth : EVR_GEMM_COLUMNS,
+          .column_bias = t->first ? zeros : NULL,
+          .activation = {EVR_IDENTITY, 0.0f},
+      };
+      EVR_NAME(evr_gemm)(&product, NULL);
+      if (!t->first) add_rows(t, product.m, columns, to, p->depth);
+    }
+  }
+}
+
 /* Rows [row, row + rows) of the block's product, for all output channels of the task. */
 static void add_strip(const part *t, int64_t row, int64_t rows) {
   const evr_conv2d_problem *p = &t->j->p;
@@ -222,21 +273,30 @@ static void add_strip(const part *t, int64_t row, int64_t rows) {
     make_panels(t, row, rows);
   else if (t->j->b.copies)
     make_rows(t, row, rows);
+  const float *const a = t->j->b.copies ? t->matrix : t->x + row * plane + t->pixel;
+  const int64_t a_row = t->j->b.copies ? t->pixels : plane;
+  if (t->j->b.exchanged) {
+    add_exchanged(t, row, rows, a, a_row);
+    return;
+  }
+  /* The first block's sums are those of the gradient, to which +0 is added as to any other. */
+  const bool in_place = t->first && d->filter_layout == EVR_HWIO;
   for (int64_t c = 0; c < t->channels; c += EVR_GEMM_COLUMNS) {
     const evr_gemm product = {
         .m = rows,
         .n = evr_min(EVR_GEMM_COLUMNS, t->channels - c),
         .k = t->pixels,
         .packed_a = panels ? t->matrix : NULL,
-        .a = t->j->b.copies ? t->matrix : t->x + row * plane + t->pixel,
-        .a_row = t->j->b.copies ? t->pixels : plane,
+        .a = a,
+        .a_row = a_row,
         .packed_b = t->g + c * t->pixels,
-        .c = t->sums,
-        .c_row = EVR_GEMM_COLUMNS,
+        .c = in_place ? t->j->call->dweights + row * d->out_channels + t->channel + c : t->sums,
+        .c_row = in_place ? d->out_channels : EVR_GEMM_COLUMNS,
+        .column_bias = in_place ? zeros : NULL,
         .activation = {EVR_IDENTITY, 0.0f},
     };
     EVR_NAME(evr_gemm)(&product, NULL);
-    add_sums(t, row, rows, t->channel + c, product.n);
+    if (!in_place) add_sums(t, row, rows, t->channel + c, product.n);
   }
 }
 
@@ -285,8 +345,10 @@ static void add_block(part *t, int64_t n, int64_t row, int64_t rows) {
       .lane_step = nchw ? plane : 1,
       .k = t->pixels,
       .lanes = t->channels};
-  EVR_NAME(evr_gemm_pack_b)(&g, 0, t->pixels, t->g);
-  if (t->row == 0 && j->call->dbias != NULL) add_bias(t);
+  const bool bias = t->row == 0 && j->call->dbias != NULL;
+  if (bias || !j->b.exchanged) EVR_NAME(evr_gemm_pack_b)(&g, 0, t->pixels, t->g);
+  if (bias) add_bias(t);
+  t->planes = g.source;
   if (j->call->dweights == NULL) return;
   t->x = j->call->x + n * d->in_channels * d->in_height * d->in_width +
          t->group * p->group_in * (nchw ? d->in_height * d->in_width : 1);
@@ -302,16 +364,17 @@ static void run_task(void *argument, int64_t task, int slot) {
   const blocking *b = &j->b;
   char *scratch = (char *)j->call->workspace + (size_t)slot * b->slot_bytes;
   const int64_t share = task % b->shares, stretch = task / b->shares % b->stretches;
-  part t = {
-      .j = j,
-      .group = task / b->shares / b->stretches,
-      .row = share * b->share,
-      .end = evr_min((share + 1) * b->share, p->depth),
-      .channels = evr_min(b->stretch, p->group_out - stretch * b->stretch),
-      .g = (float *)(void *)scratch,
-      .matrix = (float *)(void *)(scratch + b->g_bytes),
-      .sums = (float *)(void *)(scratch + b->g_bytes + b->matrix_bytes),
-      .found = (tap_segments *)(void *)(scratch + b->g_bytes + b->matrix_bytes + b->sums_bytes)};
+  part t = {.j = j,
+            .group = task / b->shares / b->stretches,
+            .row = share * b->share,
+            .end = evr_min((share + 1) * b->share, p->depth),
+            .channels = evr_min(b->stretch, p->group_out - stretch * b->stretch),
+            .g = (float *)(void *)scratch,
+            .matrix = (float *)(void *)(scratch + b->g_bytes),
+            .sums = (float *)(void *)(scratch + b->g_bytes + b->matrix_bytes),
+            .panel = (float *)(void *)(scratch + b->g_bytes + b->matrix_bytes + b->sums_bytes),
+            .found = (tap_segments *)(void *)(scratch + b->g_bytes + b->matrix_bytes +
+                                              b->sums_bytes + b->panel_bytes)};
   t.channel = t.group * p->group_out + stretch * b->stretch;
   const int64_t taps = p->desc.kernel_height * p->desc.kernel_width;
   evr_segment *segments = (evr_segment *)(void *)(t.found + taps);
@@ -352,8 +415,9 @@ static double cost(const void *problem) {
   const double odd = (double)(p.group_out % EVR_LANES);
   const double packed = d->layout == EVR_NHWC ? 0.5 * (double)vectors
                                               : 0.08 * ((double)p.group_out - odd) + 0.55 * odd;
+  const double times = b.exchanged ? 1.0 : (double)b.shares; /* for the bias alone */
   const double gradient =
-      43.0 * tasks * blocks + pixels * (packed * groups * (double)b.shares + 2.2 * tile_columns);
+      43.0 * tasks * blocks + pixels * (packed * groups * times + 2.2 * tile_columns);
   double matrix = 0.0;
   if (b.copies) {
     const bool neighbours = d->filter_layout == EVR_HWIO || p.depth == p.group_in;
@@ -365,15 +429,22 @@ static double cost(const void *problem) {
                   ? copies * pieces * (4.0 * blocks + 0.2 * segments + 0.53 * pixels)
                   : copies * depth * (4.0 * blocks + (0.7 + apart) * segments + 0.057 * pixels);
   }
-  const double tile_rows = (double)evr_ceil_div(p.depth, EVR_GEMM_ROWS);
-  const double tiles =
-      8.6 * blocks * tile_columns * tile_rows * (double)evr_ceil_div(b.pixels, 256);
-  /* OIHW takes whole squares. */
-  const int64_t rows = d->filter_layout == EVR_OIHW ? evr_round_up(p.depth, EVR_LANES) : p.depth;
-  const double added = 1.2 * blocks * groups * (double)rows * (double)vectors;
+  /* Rows and vectors of the product. */
+  const int64_t lines_of_sums = b.exchanged ? p.group_out : p.depth;
+  const int64_t across = b.exchanged ? evr_ceil_div(p.depth, EVR_LANES) : vectors;
+  if (b.exchanged) matrix += 0.08 * copies * depth * pixels;
+  const double tiles = 8.6 * blocks * groups * (double)evr_ceil_div(across, EVR_GEMM_VECTORS) *
+                       (double)evr_ceil_div(lines_of_sums, EVR_GEMM_ROWS) *
+                       (double)evr_ceil_div(b.pixels, 256);
+  /* The first block's are written by the product, but for OIHW in whole squares. */
+  const bool squares = d->filter_layout == EVR_OIHW && !b.exchanged;
+  const int64_t rows = squares ? evr_round_up(p.depth, EVR_LANES) : lines_of_sums;
+  const double added =
+      1.2 * (squares ? blocks : blocks - 1.0) * groups * (double)rows * (double)across;
   /* Tiles wait a little for what comes from L2. */
   return 48.0 + gradient + matrix + tiles + added +
-         1.03 * pixels * groups * evr_tiled_time(p.depth, vectors, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
+         1.03 * pixels * groups *
+             evr_tiled_time(lines_of_sums, across, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_backward_weights_im2col_gemm) = {
