@@ -81,12 +81,61 @@ EVR_INLINE void evr_condense_vectors(evr_pool_kind kind, bool indexed, int vecto
   }
 }
 
+/* Pixels of a large window that are added up together: a row of the usual 7x7. With AVX-512 4 are
+ * 3 % quicker, with AVX2 they take 1.25 times as long; 12 are slower with both, as pixels of many
+ * channels share places of L1. */
+#define EVR_POOL_STREAMS 7
+/* Of that many channels such sums are worth their way through memory: each pixel is a page then,
+ * and short runs in many pages are fetched late. */
+#define EVR_POOL_MANY_CHANNELS 1024
+
+/* Onto the sums of all channels in y, or +0, so many pixels: each is read from end to end, as the
+ * hardware expects. count is a constant where this is inlined. */
+EVR_INLINE void evr_add_pixels(const float *const *pixels, const int count, int64_t channels,
+                               bool first, float *y) {
+  for (int64_t at = 0; at < channels; at += EVR_LANES) {
+    /* Only the last vector may be short. */
+    const int64_t lanes = evr_min(EVR_LANES, channels - at);
+    vf sum = first ? vf_zero() : evr_load_lanes(y + at, lanes);
+    EVR_UNROLL
+    for (int i = 0; i < count; i++) sum = vf_add(sum, evr_load_lanes(pixels[i] + at, lanes));
+    evr_store_lanes(y + at, sum, lanes);
+  }
+}
+
+/* The average of one window of many taps and channels. */
+EVR_INLINE void evr_average_streams(int64_t channels, int64_t rows, int64_t columns,
+                                    const evr_patch *patch, float *y) {
+  const float *pixels[EVR_POOL_STREAMS];
+  int count = 0;
+  bool first = true;
+  for (int64_t row = 0; row < rows; row++)
+    for (int64_t column = 0; column < columns; column++) {
+      pixels[count++] = patch->x + row * patch->row_step + column * patch->column_step;
+      if (count < EVR_POOL_STREAMS) continue;
+      evr_add_pixels(pixels, EVR_POOL_STREAMS, channels, first, y);
+      count = 0;
+      first = false;
+    }
+  int done = 0;
+  for (; done + 3 <= count; done += 3) evr_add_pixels(pixels + done, 3, channels, false, y);
+  for (; done < count; done++) evr_add_pixels(pixels + done, 1, channels, false, y);
+  for (int64_t at = 0; at < channels; at += EVR_LANES) {
+    const int64_t lanes = evr_min(EVR_LANES, channels - at);
+    evr_store_lanes(y + at, evr_divide_sum(evr_load_lanes(y + at, lanes), patch), lanes);
+  }
+}
+
 /* One window of at least EVR_LANES channels. */
 EVR_INLINE void evr_condense_channels(evr_pool_kind kind, bool indexed, int64_t channels,
                                       int64_t rows, int64_t columns, const evr_patch *patch,
                                       float *y, int32_t *indices) {
   const evr_apart apart = {EVR_LANES, EVR_LANES, 0};
   int64_t at = 0;
+  if (kind == EVR_POOL_AVERAGE && rows * columns > 16 && channels >= EVR_POOL_MANY_CHANNELS) {
+    evr_average_streams(channels, rows, columns, patch, y);
+    return;
+  }
   /* Many taps: longer runs, for the sake of prefetching and address translation. */
   if (!indexed && rows * columns > 16)
     for (; at + EVR_POOL_VECTORS * EVR_LANES <= channels; at += EVR_POOL_VECTORS * EVR_LANES)

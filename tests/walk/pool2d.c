@@ -164,6 +164,13 @@ void pool2d_grid(walk *w, pool2d_visit *visit) {
         d.window.ceil_mode = c % 2 == 0;
         visit_one(w, visit, d, &index);
       }
+      /* many channels: pixels of large windows are taken by sevens, then threes, then one by one */
+      for (int64_t wide = 4; wide <= 6; wide++)
+        for (int64_t odd = 0; odd <= 7; odd += 7) {
+          evr_pool2d_desc d = a_pool(k, layout, 5, wide, 1024 + odd, 1, 1);
+          d.window.global = true;
+          visit_one(w, visit, d, &index);
+        }
     }
 }
 
