@@ -4,7 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "conv/turned_phases.h"
 #include "core/registry.h"
 #include "evrisim/evrisim.h"
 #include "support/functions.h"
@@ -268,11 +270,115 @@ START_TEST(channels_in_either_order) {
 }
 END_TEST
 
+/* ---- phases of a stride ---- */
+
+static bool lies_on(const evr_direction *d, int64_t tap, int64_t pixel) {
+  return (pixel + d->pad - tap * d->dilation) % d->stride == 0;
+}
+
+/* Each pixel under a tap is in one phase, which knows its taps. */
+static void check_phases(const evr_direction *d, const evr_phases *phases) {
+  int *found = calloc((size_t)d->in, sizeof *found);
+  ck_assert_ptr_nonnull(found);
+  evr_phase phase;
+  int64_t count = 0, before = -1;
+  for (int64_t step = 0; step < phases->steps; step++) {
+    if (!evr_take_phase(phases, step, &phase)) continue;
+    count++;
+    if (phases->count <= EVR_FEW_PHASES) ck_assert_int_lt(before, phase.first);
+    before = phase.first;
+    for (int64_t i = 0; i < phase.count; i++) found[phase.first + i * d->stride]++;
+    int64_t taps = 0;
+    for (int64_t tap = 0; tap < d->kernel; tap++)
+      if (lies_on(d, tap, phase.first)) ck_assert_int_eq(tap, phase.tap + taps++ * phase.tap_step);
+    ck_assert_int_eq(taps, phase.taps);
+  }
+  ck_assert_int_eq(count, phases->count);
+  bool leaves = false;
+  for (int64_t pixel = 0; pixel < d->in; pixel++) {
+    bool under = false;
+    for (int64_t tap = 0; tap < d->kernel; tap++) under = under || lies_on(d, tap, pixel);
+    ck_assert_int_eq(found[pixel], under);
+    ck_assert_int_eq(evr_is_reached(d, pixel), under);
+    leaves = leaves || !under;
+  }
+  ck_assert_int_eq(evr_phases_leave_pixels(phases), leaves);
+  free(found);
+}
+
+/* As many phases are of each kind as differ from it in no more than their beginnings. */
+static void check_kinds(const evr_phases *phases, const evr_phase_kinds *kinds) {
+  for (int k = 0; k < kinds->count; k++) {
+    const evr_phase *kind = &kinds->phases[k];
+    int64_t times = 0;
+    evr_phase phase;
+    for (int64_t step = 0; step < phases->steps; step++) {
+      if (!evr_take_phase(phases, step, &phase)) continue;
+      phase.first = kind->first;
+      phase.tap = kind->tap;
+      times += memcmp(&phase, kind, sizeof phase) == 0;
+    }
+    ck_assert_int_eq(times, kinds->times[k]);
+  }
+}
+
+START_TEST(phases_are_those_of_the_taps) {
+  test_random random = {test_seed()};
+  int many = 0, refused = 0;
+  for (int64_t i = 0; i < test_rounds(3000); i++) {
+    evr_direction d = {.in = random_between(&random, 1, 80),
+                       .kernel = random_between(&random, 1, 40),
+                       .stride = random_between(&random, 1, 40),
+                       .dilation = random_between(&random, 1, random_chance(&random, 50) ? 1 : 9)};
+    const int64_t reach = (d.kernel - 1) * d.dilation + 1;
+    d.pad = random_between(&random, 0, reach);
+    const int64_t room = d.in + d.pad + random_between(&random, 0, reach) - reach;
+    if (room < 0) continue;
+    d.out = room / d.stride + 1;
+    evr_phases phases;
+    evr_phases_init(&phases, &d);
+    many += phases.count > EVR_FEW_PHASES;
+    check_phases(&d, &phases);
+    evr_phase_kinds kinds;
+    if (evr_find_phase_kinds(&phases, &kinds)) {
+      check_kinds(&phases, &kinds);
+    } else {
+      ck_assert_int_gt(d.dilation, 1);
+      refused++;
+    }
+  }
+  ck_assert_int_gt(many, 0);
+  ck_assert_int_gt(refused, 0);
+}
+END_TEST
+
+/* A stride of 1000 has a million parts, which were made for each question about each variant: more
+ * than two minutes. */
+START_TEST(plan_of_a_large_stride_is_made_at_once) {
+  evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+  d.in_channels = d.out_channels = 1;
+  d.in_height = d.in_width = d.kernel_height = d.kernel_width = 1000;
+  d.stride_height = d.stride_width = 1000;
+  evr_conv2d_backward_data_plan *plan;
+  const clock_t start = clock();
+  ck_assert_int_eq(evr_conv2d_backward_data_plan_create(&d, NULL, &plan), EVR_OK);
+  evr_conv2d_backward_data_plan_destroy(plan);
+  d.in_height = d.stride_height = INT64_C(1) << 40;
+  d.kernel_height = d.in_width = d.kernel_width = d.stride_width = 1;
+  ck_assert_int_eq(evr_conv2d_backward_data_plan_create(&d, NULL, &plan), EVR_OK);
+  evr_conv2d_backward_data_plan_destroy(plan);
+  ck_assert_msg(clock() - start < CLOCKS_PER_SEC, "took a second or more");
+}
+END_TEST
+
 int main(void) {
   suite_begin("conv2d backward");
   Suite *suite = suite_create("conv2d backward");
   tcase_add_loop_test(suite_case(suite, "slopes"), gradients_are_slopes, 0, 72);
   tcase_add_loop_test(suite_case(suite, "long sums"), million_terms_keep_the_bound, 0, 2);
   tcase_add_loop_test(suite_case(suite, "places"), channels_in_either_order, 0, 4);
+  TCase *phases = suite_case(suite, "phases");
+  tcase_add_test(phases, phases_are_those_of_the_taps);
+  tcase_add_test(phases, plan_of_a_large_stride_is_made_at_once);
   return suite_end(suite);
 }

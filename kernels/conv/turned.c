@@ -10,6 +10,8 @@
 
 /* Rows are handed out in tasks of about this many floats. */
 #define TASK_FLOATS 32768
+/* Of a window's width: more are not searched for each pixel. */
+#define MANY_TAPS 64
 
 static evr_direction rows_of(const evr_conv2d_backward_problem *p) {
   const evr_conv2d_desc *d = &p->conv.desc;
@@ -33,6 +35,7 @@ typedef struct part {
   int64_t first_pixel;      /* likewise its pixels in dx */
   bool copied;              /* of a copy of the gradient, cut or padded already */
   bool direct;              /* dx is written to, else a buffer */
+  int64_t times;            /* it stands for so many parts that are like it */
 } part;
 
 /* The turned filter's weights, where they lie: the part's taps in descending order, inputs and
@@ -113,31 +116,53 @@ static bool make_part(part *t) {
   return true;
 }
 
-/* Visits every part, as kernel makes it; stops, and returns false, where one cannot be made or
- * visit says so. */
+/* The phases of both directions. */
+typedef struct phases {
+  evr_phases rows, columns;
+} phases;
+
+static phases find_phases(const evr_conv2d_backward_problem *p) {
+  const evr_direction rows = rows_of(p), columns = columns_of(p);
+  phases found;
+  evr_phases_init(&found.rows, &rows);
+  evr_phases_init(&found.columns, &columns);
+  return found;
+}
+
+/* Of each part, or each kind of part, as kernel makes it. */
 typedef bool part_visit(const part *t, void *argument);
 
+/* Visits every part; stops, and returns false, where one cannot be made or visit says so. */
 static bool for_each_part(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
                           part_visit *visit, void *argument) {
-  const evr_direction rows = rows_of(p), columns = columns_of(p);
-  part t = {.p = p, .kernel = kernel};
-  for (int64_t i = 0; i < evr_phase_count(&rows); i++) {
-    t.rows = evr_phase_of(&rows, i);
-    if (t.rows.taps == 0) continue;
-    for (int64_t j = 0; j < evr_phase_count(&columns); j++) {
-      t.columns = evr_phase_of(&columns, j);
-      if (t.columns.taps == 0) continue;
-      if (!make_part(&t) || !visit(&t, argument)) return false;
-    }
+  const phases found = find_phases(p);
+  part t = {.p = p, .kernel = kernel, .times = 1};
+  for (int64_t i = 0; i < found.rows.steps; i++) {
+    if (!evr_take_phase(&found.rows, i, &t.rows)) continue;
+    for (int64_t j = 0; j < found.columns.steps; j++)
+      if (evr_take_phase(&found.columns, j, &t.columns) && (!make_part(&t) || !visit(&t, argument)))
+        return false;
   }
   return true;
 }
 
-/* Whether some pixels are in no part. */
-static bool leaves_pixels(const evr_direction *d) {
-  for (int64_t i = 0; i < evr_phase_count(d); i++)
-    if (evr_phase_of(d, i).taps == 0) return true;
-  return false;
+/* The same, for questions that parts of a kind answer alike: a stride of 100 has 10000 parts, of
+ * at most 16 kinds where windows are not dilated. */
+static bool for_each_kind(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
+                          part_visit *visit, void *argument) {
+  const phases found = find_phases(p);
+  evr_phase_kinds rows, columns;
+  if (!evr_find_phase_kinds(&found.rows, &rows) || !evr_find_phase_kinds(&found.columns, &columns))
+    return for_each_part(p, kernel, visit, argument);
+  part t = {.p = p, .kernel = kernel};
+  for (int i = 0; i < rows.count; i++)
+    for (int j = 0; j < columns.count; j++) {
+      t.rows = rows.phases[i];
+      t.columns = columns.phases[j];
+      t.times = rows.times[i] * columns.times[j];
+      if (!make_part(&t) || !visit(&t, argument)) return false;
+    }
+  return true;
 }
 
 /* ---- may it, and what does it take ---- */
@@ -155,7 +180,7 @@ bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reas
   used += (size_t)snprintf(reason + used, EVR_REASON_SIZE - used, " and ");
   used = evr_name_reach(d, "width", reason, EVR_REASON_SIZE, used);
   snprintf(reason + used, EVR_REASON_SIZE - used, ", which does not fit");
-  return for_each_part(problem, inner, accepts_part, reason);
+  return for_each_kind(problem, inner, accepts_part, reason);
 }
 
 /* What does not pack reads its weights one after the other: these are copied, so that an execution
@@ -171,13 +196,13 @@ static size_t packed_bytes(const part *t) {
 
 static bool add_packed(const part *t, void *argument) {
   size_t *bytes = argument;
-  *bytes = evr_size_sum(*bytes, packed_bytes(t));
+  *bytes = evr_size_sum(*bytes, evr_size_product(packed_bytes(t), (size_t)t->times));
   return true;
 }
 
 size_t evr_turned_packed_size(const void *problem, const evr_kernel *inner) {
   size_t bytes = 0;
-  for_each_part(problem, inner, add_packed, &bytes);
+  for_each_kind(problem, inner, add_packed, &bytes);
   return bytes;
 }
 
@@ -202,7 +227,7 @@ typedef struct member {
 typedef struct ensemble {
   const void *problem; /* of which this is */
   scratch s;
-  int count;
+  int64_t count; /* of parts; there are members up to MOST_MEMBERS */
   int64_t bands; /* of each image; 0: parts go one by one */
   member *members;
 } ensemble;
@@ -219,7 +244,13 @@ typedef struct gathering {
   bool ready; /* no part waits for copies */
   int64_t most_rows;
   size_t packed;
+  int gathered;
 } gathering;
+
+static int64_t count_parts(const evr_conv2d_backward_problem *p) {
+  const phases found = find_phases(p);
+  return found.rows.count * found.columns.count;
+}
 
 static void enlarge(size_t *bytes, size_t wanted) {
   if (*bytes < wanted) *bytes = wanted;
@@ -235,11 +266,9 @@ static bool gather_part(const part *t, void *argument) {
     enlarge(&all->s.inner_bytes, evr_size_lines(t->kernel->workspace_size(&t->inner)));
   if (t->copied || !t->direct || !t->kernel->prepares_bands) g->ready = false;
   g->most_rows = evr_max(g->most_rows, t->rows.count);
-  if (all->count < MOST_MEMBERS) {
-    all->members[all->count] = (member){.t = *t, .packed = g->packed};
-    g->packed = evr_size_sum(g->packed, packed_bytes(t));
-  }
-  all->count++;
+  if (all->count > MOST_MEMBERS) return true;
+  all->members[g->gathered++] = (member){.t = *t, .packed = g->packed};
+  g->packed = evr_size_sum(g->packed, packed_bytes(t));
   return true;
 }
 
@@ -283,12 +312,15 @@ static void try_band(const member *m, int64_t rows, scratch *s, evr_prepared *pr
 /* There is room for MOST_MEMBERS. */
 static ensemble gather(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
                        member *members) {
-  gathering g = {.all = {.problem = p, .members = members}, .ready = true};
-  for_each_part(p, kernel, gather_part, &g);
+  gathering g = {.all = {.problem = p, .members = members, .count = count_parts(p)}, .ready = true};
   ensemble *all = &g.all;
+  if (all->count > MOST_MEMBERS)
+    for_each_kind(p, kernel, gather_part, &g);
+  else
+    for_each_part(p, kernel, gather_part, &g);
   all->bands = count_bands(p, &g);
   if (all->bands > 0) all->s.inner_bytes = 0;
-  for (int i = 0; i < evr_min(all->count, MOST_MEMBERS); i++) {
+  for (int i = 0; i < g.gathered; i++) {
     member *m = &members[i];
     if (all->bands == 0) {
       if (kernel->prepare != NULL) kernel->prepare(&m->t.inner);
@@ -314,15 +346,9 @@ size_t evr_turned_workspace_size(const void *problem, const evr_kernel *inner) {
 
 _Static_assert(sizeof(ensemble) % _Alignof(member) == 0, "members follow");
 
-static bool count_part(const part *t, void *argument) {
-  (void)t;
-  ++*(int *)argument;
-  return true;
-}
-
 size_t evr_turned_state_size(const void *problem, const evr_kernel *inner) {
-  int count = 0;
-  for_each_part(problem, inner, count_part, &count);
+  (void)inner;
+  const int64_t count = count_parts(problem);
   return count <= MOST_MEMBERS ? sizeof(ensemble) + (size_t)count * sizeof(member) : 0;
 }
 
@@ -336,14 +362,16 @@ void evr_turned_make_state(const void *problem, const evr_kernel *inner, void *s
 static bool price_part(const part *t, void *argument) {
   double *nanoseconds = argument;
   const evr_conv2d_sizes *s = &t->inner.sizes;
-  *nanoseconds += t->kernel->cost(&t->inner) + 60.0 + (t->copied ? 0.3 * (double)s->x_count : 0.0) +
-                  (t->direct ? 0.0 : 0.5 * (double)s->y_count);
+  const double one = t->kernel->cost(&t->inner) + 60.0 +
+                     (t->copied ? 0.3 * (double)s->x_count : 0.0) +
+                     (t->direct ? 0.0 : 0.5 * (double)s->y_count);
+  *nanoseconds += (double)t->times * one;
   return true;
 }
 
 double evr_turned_cost(const void *problem, const evr_kernel *inner) {
   double nanoseconds = 100.0;
-  for_each_part(problem, inner, price_part, &nanoseconds);
+  for_each_kind(problem, inner, price_part, &nanoseconds);
   return nanoseconds;
 }
 
@@ -449,6 +477,7 @@ typedef struct fill_job {
   const evr_conv2d_backward_data_call *call;
   evr_direction rows, columns;
   bool rows_have_gaps; /* some columns are reached by no window */
+  bool whole_rows;     /* all of such rows is filled: the parts come after */
 } fill_job;
 
 /* So many pixels side by side, the channels of plane i, or of NHWC all of them. */
@@ -468,10 +497,6 @@ static void fill_pixels(const fill_job *j, float *to, int64_t pixels, int64_t pl
   }
 }
 
-static bool is_reached(const evr_direction *d, int64_t pixel) {
-  return evr_phase_of(d, pixel % d->stride).taps > 0;
-}
-
 static void fill_row(void *argument, int64_t task, int slot) {
   (void)slot;
   const fill_job *j = argument;
@@ -479,13 +504,13 @@ static void fill_row(void *argument, int64_t task, int slot) {
   const int64_t pixel = d->layout == EVR_NHWC ? d->in_channels : 1;
   const int64_t plane = task / d->in_height;
   float *to = j->call->dx + task * d->in_width * pixel;
-  /* A row of one plane is filled sooner than every other float of it; the parts come after. */
-  if ((d->layout == EVR_NCHW && j->rows_have_gaps) || !is_reached(&j->rows, task % d->in_height)) {
+  if (j->whole_rows || !evr_is_reached(&j->rows, task % d->in_height)) {
     fill_pixels(j, to, d->in_width, plane);
     return;
   }
-  for (int64_t first = 0; first < evr_phase_count(&j->columns); first++) {
-    if (is_reached(&j->columns, first)) continue;
+  for (int64_t first = 0; j->rows_have_gaps && first < evr_min(d->stride_width, d->in_width);
+       first++) {
+    if (evr_is_reached(&j->columns, first)) continue;
     for (int64_t i = first; i < d->in_width; i += evr_min(d->stride_width, d->in_width))
       fill_pixels(j, to + i * pixel, 1, plane);
   }
@@ -493,10 +518,18 @@ static void fill_row(void *argument, int64_t task, int slot) {
 
 /* What a pixel is that no window reaches: the activation of the bias alone. */
 static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
-  fill_job j = {.p = p, .call = call, .rows = rows_of(p), .columns = columns_of(p)};
-  j.rows_have_gaps = leaves_pixels(&j.columns);
-  if (!j.rows_have_gaps && !leaves_pixels(&j.rows)) return;
+  const phases found = find_phases(p);
+  const bool gaps = evr_phases_leave_pixels(&found.columns);
+  if (!gaps && !evr_phases_leave_pixels(&found.rows)) return;
   const evr_conv2d_desc *d = &p->conv.desc;
+  /* A row of one plane is filled sooner than every other float of it, and any row where it takes
+   * many taps to know of a pixel. */
+  fill_job j = {.p = p,
+                .call = call,
+                .rows = rows_of(p),
+                .columns = columns_of(p),
+                .rows_have_gaps = gaps,
+                .whole_rows = gaps && (d->layout == EVR_NCHW || d->kernel_width > MANY_TAPS)};
   const int64_t planes = d->batch * (d->layout == EVR_NHWC ? 1 : d->in_channels);
   evr_parallel_for(&p->common.parallel, planes * d->in_height, fill_row, &j);
 }
@@ -548,7 +581,7 @@ static void run_band(void *argument, int64_t task, int slot) {
   const band_job *j = argument;
   const ensemble *all = j->all;
   const int64_t image = task / all->bands, band = task % all->bands;
-  for (int i = 0; i < all->count; i++) {
+  for (int64_t i = 0; i < all->count; i++) {
     const member *m = &all->members[i];
     const part *t = &m->t;
     const int64_t height = t->rows.count, first = band * height / all->bands;
@@ -577,7 +610,7 @@ static void run_all(const ensemble *all, const evr_conv2d_backward_problem *p,
     return;
   }
   const execution e = {.call = call, .s = all->s};
-  for (int i = 0; i < all->count; i++) run_part(&all->members[i].t, &e, all->members[i].packed);
+  for (int64_t i = 0; i < all->count; i++) run_part(&all->members[i].t, &e, all->members[i].packed);
 }
 
 void evr_turned_forward(const void *problem, const evr_kernel *inner, const void *arguments) {

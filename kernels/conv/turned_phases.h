@@ -6,7 +6,8 @@
 #ifndef EVR_CONV_TURNED_PHASES_H
 #define EVR_CONV_TURNED_PHASES_H
 
-#include "core/checked.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Of an image of so many pixels, and an output of so many. */
 typedef struct evr_direction {
@@ -15,30 +16,40 @@ typedef struct evr_direction {
 
 typedef struct evr_phase {
   int64_t first, count;        /* pixels first, first + stride, ... */
-  int64_t tap, taps, tap_step; /* taps tap, tap + tap_step, ...; 0 of them: no window reaches it */
+  int64_t tap, taps, tap_step; /* taps tap, tap + tap_step, ... */
   /* Of the convolution of the gradient. Pads are as wide as its output and its turned filter need;
    * negative ones leave out rows of the gradient. */
   int64_t dilation, pad_before, pad_after;
 } evr_phase;
 
-static inline int64_t evr_phase_count(const evr_direction *d) { return evr_min(d->stride, d->in); }
+/* The phases that windows reach, in the order of their pixels where they are few, else of their
+ * taps: there are no more than taps, however large the stride is. */
+#define EVR_FEW_PHASES 16
+typedef struct evr_phases {
+  evr_direction direction;
+  int64_t count;
+  int64_t steps; /* of evr_take_phase */
+  evr_phase few[EVR_FEW_PHASES];
+} evr_phases;
 
-/* Phase index of that many: the pixels index, index + stride, ... */
-static inline evr_phase evr_phase_of(const evr_direction *d, int64_t index) {
-  const int64_t divisor = evr_greatest_common_divisor(d->stride, d->dilation);
-  evr_phase p = {.first = index,
-                 .count = (d->in - 1 - index) / d->stride + 1,
-                 .tap_step = d->stride / divisor,
-                 .dilation = d->dilation / divisor};
-  while (p.tap < d->kernel && (index + d->pad - p.tap * d->dilation) % d->stride != 0) p.tap++;
-  if (p.tap == d->kernel) return p;
-  p.taps = (d->kernel - 1 - p.tap) / p.tap_step + 1;
-  /* Output m of the phase is under tap 0 of its own in row m + shift of the gradient, and under its
-   * last tap, the first of the turned filter, so many dilations before that. */
-  const int64_t shift = (index + d->pad - p.tap * d->dilation) / d->stride;
-  p.pad_before = (p.taps - 1) * p.dilation - shift;
-  p.pad_after = p.count - d->out + shift;
-  return p;
-}
+void evr_phases_init(evr_phases *phases, const evr_direction *direction);
+
+/* Sets phase to that of the step; false where no pixel is in it. */
+bool evr_take_phase(const evr_phases *phases, int64_t step, evr_phase *phase);
+
+/* Whether some pixels are in no phase, and so under no window. */
+bool evr_phases_leave_pixels(const evr_phases *phases);
+bool evr_is_reached(const evr_direction *direction, int64_t pixel);
+
+/* Phases that differ only in where their pixels and taps begin; and how many of each kind there
+ * are. */
+typedef struct evr_phase_kinds {
+  int count;
+  evr_phase phases[EVR_FEW_PHASES];
+  int64_t times[EVR_FEW_PHASES];
+} evr_phase_kinds;
+
+/* False for too many kinds, which only dilated windows have. */
+bool evr_find_phase_kinds(const evr_phases *phases, evr_phase_kinds *kinds);
 
 #endif
