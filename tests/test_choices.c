@@ -1,8 +1,9 @@
 /* Choices by timing: kept, looked up, saved, loaded, refused. */
-#define _POSIX_C_SOURCE 200809L /* mkdtemp */
+#define _XOPEN_SOURCE 700 /* mkdtemp, lstat */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "evrisim/evrisim.h"
@@ -245,6 +246,40 @@ START_TEST(a_bad_file_changes_nothing) {
 }
 END_TEST
 
+/* A link stays one, a mode is kept, and devices and folders are left alone. */
+START_TEST(what_has_the_path_is_respected) {
+  make_folder();
+  char link[80];
+  snprintf(link, sizeof link, "%s/link", folder);
+  evr_choices *choices;
+  ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
+  write_text("evrisim choices 1\nmine\tname\n");
+  ck_assert_int_eq(evr_choices_load(choices, path), EVR_OK);
+  write_text("to be replaced");
+  ck_assert_int_eq(chmod(path, 0640), 0);
+  ck_assert_int_eq(symlink("choices", link), 0);
+  ck_assert_msg(evr_choices_save(choices, link) == EVR_OK, "%s", evr_last_error());
+  struct stat found;
+  ck_assert_int_eq(lstat(link, &found), 0);
+  ck_assert(S_ISLNK(found.st_mode));
+  ck_assert_int_eq(stat(path, &found), 0);
+  ck_assert_int_eq(found.st_mode & 07777, 0640);
+  ck_assert_int_eq(evr_choices_load(choices, path), EVR_OK);
+  remove(path); /* now the link leads nowhere */
+  ck_assert_int_eq(evr_choices_save(choices, link), EVR_FILE_ERROR);
+  ck_assert_ptr_nonnull(strstr(evr_last_error(), "it is not a regular file"));
+  remove(link);
+  ck_assert_int_eq(mkfifo(link, 0600), 0);
+  ck_assert_int_eq(evr_choices_save(choices, link), EVR_FILE_ERROR);
+  ck_assert_ptr_nonnull(strstr(evr_last_error(), "it is not a regular file"));
+  ck_assert_int_eq(lstat(link, &found), 0);
+  ck_assert(S_ISFIFO(found.st_mode));
+  remove(link);
+  evr_choices_destroy(choices);
+  remove_folder();
+}
+END_TEST
+
 START_TEST(bad_calls_are_refused) {
   evr_choices *choices;
   ck_assert_int_eq(evr_choices_create(NULL, NULL), EVR_INVALID_ARGUMENT);
@@ -334,6 +369,7 @@ int main(void) {
   tcase_add_test(measured, many_choices_stay_sorted_and_replace_each_other);
   tcase_add_loop_test(measured, a_bad_file_changes_nothing, 0,
                       sizeof bad_files / sizeof bad_files[0]);
+  tcase_add_test(measured, what_has_the_path_is_respected);
   tcase_add_test(measured, bad_calls_are_refused);
   tcase_add_test(measured, memory_that_runs_out_is_reported_and_nothing_leaks);
   return suite_end(suite);

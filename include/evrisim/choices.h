@@ -33,8 +33,9 @@ EVR_API size_t evr_choices_count(const evr_choices *choices);
  *  unchanged. A name that this build does not know is kept, and never used. */
 EVR_API evr_status evr_choices_load(evr_choices *choices, const char *path);
 
-/** Writes the set, sorted, to a new file beside path that then takes its place, so that path is
- * never half-written. EVR_FILE_ERROR where that fails. */
+/** Writes the set, sorted, to a new file beside path that then takes its place and mode, so that
+ *  path is never half-written; of a link, beside the file that it leads to. EVR_FILE_ERROR where
+ *  that fails, or path is something else than a file. */
 EVR_API evr_status evr_choices_save(const evr_choices *choices, const char *path);
 
 #ifdef __cplusplus

@@ -1,10 +1,14 @@
+/* lstat, fchmod and realpath are POSIX. */
+#define _XOPEN_SOURCE 700
 #include "core/choices.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/check.h"
@@ -202,11 +206,14 @@ static bool write_table(const table *t, FILE *file) {
   return good;
 }
 
-/* Writes the table to a file that must not exist yet and gives it its name. */
-static bool write_file(const table *t, const char *beside, const char *path) {
+/* Writes the table to a file that must not exist yet and gives it its name, and the mode of the one
+ * that had it, if any. */
+static bool write_file(const table *t, const char *beside, const char *path,
+                       const struct stat *replaced) {
   FILE *file = fopen(beside, "wx");
   if (file == NULL) return false;
-  bool good = write_table(t, file);
+  bool good = replaced == NULL || fchmod(fileno(file), replaced->st_mode & 07777) == 0;
+  good = good && write_table(t, file);
   good = fclose(file) == 0 && good;
   good = good && rename(beside, path) == 0;
   if (!good) {
@@ -217,9 +224,12 @@ static bool write_file(const table *t, const char *beside, const char *path) {
   return good;
 }
 
-evr_status evr_choices_save(const evr_choices *choices, const char *path) {
-  EVR_TRY(evr_check_pointer("choices", choices));
-  EVR_TRY(evr_check_pointer("path", path));
+/* Writes to where path leads: path is the file itself, or one that is to be made. */
+static evr_status save_to(const evr_choices *choices, const char *path, const char *given) {
+  struct stat replaced;
+  const bool exists = lstat(path, &replaced) == 0;
+  if (exists && !S_ISREG(replaced.st_mode))
+    return evr_fail(EVR_FILE_ERROR, "%.200s could not be written: it is not a regular file", given);
   /* Several sets, threads and processes may save to one path at a time. */
   static atomic_uint saves;
   const size_t size = strlen(path) + 48;
@@ -228,9 +238,19 @@ evr_status evr_choices_save(const evr_choices *choices, const char *path) {
     return evr_fail(EVR_OUT_OF_MEMORY, "the allocator gave no %zu bytes for a file name", size);
   snprintf(beside, size, "%s.%ld-%u.new", path, (long)getpid(), atomic_fetch_add(&saves, 1));
   lock(choices);
-  const bool good = write_file(&choices->table, beside, path);
+  const bool good = write_file(&choices->table, beside, path, exists ? &replaced : NULL);
   unlock(choices);
   evr_release(&choices->allocator, beside);
   return good ? EVR_OK
-              : evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", path, strerror(errno));
+              : evr_fail(EVR_FILE_ERROR, "%.200s could not be written: %s", given, strerror(errno));
+}
+
+evr_status evr_choices_save(const evr_choices *choices, const char *path) {
+  EVR_TRY(evr_check_pointer("choices", choices));
+  EVR_TRY(evr_check_pointer("path", path));
+  /* A link stays one: what it leads to is replaced. */
+  char *end = realpath(path, NULL);
+  const evr_status status = save_to(choices, end != NULL ? end : path, path);
+  free(end);
+  return status;
 }
