@@ -24,9 +24,10 @@ typedef enum evr_isa {
 
 /** What evr_cpu_query found. */
 typedef struct evr_cpu_info {
-  evr_isa isa;       /**< the highest level that this CPU and operating system allow */
-  char vendor[16];   /**< "GenuineIntel", "AuthenticAMD", ...; "" where unknown */
-  char model[64];    /**< brand string; "" where unknown */
+  evr_isa isa;     /**< the highest level that this CPU and operating system allow */
+  char vendor[16]; /**< "GenuineIntel", "AuthenticAMD", ...; "" where unknown */
+  char model[80];  /**< brand string, and on x86 the numbers of family and model, for machines that
+                          are rented keep the generation from the former; "" where unknown */
   int64_t l1d_bytes; /**< level 1 data cache of one core; 0 where unknown */
   int64_t l2_bytes;  /**< level 2 cache of one core; 0 where unknown */
   int64_t l3_bytes;  /**< last level cache that a core can reach; 0 where unknown */

@@ -2,6 +2,7 @@
  * numbers: virtual machines mask features that the model has. */
 #define _GNU_SOURCE /* syscall */
 #include <cpuid.h>
+#include <stdio.h>
 #include <string.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -16,7 +17,18 @@ static uint64_t xcr0(void) {
   return (uint64_t)high << 32 | low;
 }
 
-static void copy_model(char model[64]) {
+/* Of leaf 1. An extended family is added to 15, and an extended model to one of family 6 or 15 (SDM
+ * volume 2, CPUID; AMD APM volume 3, appendix E.3). */
+static void add_numbers(char *model, size_t size, unsigned leaf) {
+  const unsigned base = leaf >> 8 & 15, extended = leaf >> 16 & 15;
+  const unsigned family = base == 15 ? base + (leaf >> 20 & 255) : base;
+  const unsigned number = (leaf >> 4 & 15) + (base == 6 || base == 15 ? extended << 4 : 0);
+  const size_t used = strlen(model);
+  snprintf(model + used, size - used, "%s(family %u, model %u)", used > 0 ? " " : "", family,
+           number);
+}
+
+static void copy_model(char *model) {
   unsigned words[12];
   if ((unsigned)__get_cpuid_max(0x80000000u, NULL) < 0x80000004u) return;
   for (unsigned leaf = 0; leaf < 3; leaf++)
@@ -85,7 +97,7 @@ int evr_cpu_detect(evr_cpu_info *cpu, evr_cpu_feature features[EVR_CPU_MAX_FEATU
   copy_model(cpu->model);
   find_caches(cpu);
   a = b = c = d = 0;
-  __get_cpuid(1, &a, &b, &c, &d);
+  if (__get_cpuid(1, &a, &b, &c, &d)) add_numbers(cpu->model, sizeof cpu->model, a);
   const unsigned c1 = c;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     b7 = b;
