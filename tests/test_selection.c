@@ -1,5 +1,6 @@
 /* How a variant is chosen and refused, and the sizes and pads that are computed for a caller. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -360,6 +361,48 @@ START_TEST(plan_of_many_bands_is_made_at_once) {
 }
 END_TEST
 
+/* Variants are asked what they would take for any descriptor there is: no product of that may
+ * overflow, which the sanitizers' build sees, and none may take long. */
+START_TEST(extreme_descriptors_are_estimated) {
+  static const int64_t extremes[] = {INT64_MAX,        INT64_C(1) << 62, INT64_C(1) << 40,
+                                     INT64_C(1) << 32, INT64_C(1) << 31, INT64_C(1) << 28};
+  const clock_t start = clock();
+  int listed = 0;
+  for (int field = 0; field < 16; field++)
+    for (int e = 0; e < 6; e++)
+      for (int kind = 0; kind < 8; kind++) {
+        evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+        d.in_height = d.in_width = 8;
+        d.in_channels = d.out_channels = 4;
+        d.kernel_height = d.kernel_width = 3;
+        int64_t *const fields[] = {
+            &d.batch,         &d.groups,       &d.in_channels,     &d.in_height,
+            &d.in_width,      &d.out_channels, &d.kernel_height,   &d.kernel_width,
+            &d.stride_height, &d.stride_width, &d.dilation_height, &d.dilation_width,
+            &d.pad_top,       &d.pad_bottom,   &d.pad_left,        &d.pad_right};
+        *fields[field] = extremes[e];
+        if (kind & 1) {
+          d.layout = EVR_NCHW;
+          d.filter_layout = EVR_OIHW;
+        }
+        if (kind & 2) d.groups = d.out_channels = d.in_channels;
+        if (kind & 4) d.out_channels = kind & 2 ? d.groups : 2;
+        evr_conv2d_sizes sizes;
+        if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK) continue;
+        evr_variant_report list[MOST];
+        size_t count;
+        ck_assert_int_eq(evr_conv2d_list_variants(&d, NULL, list, MOST, &count), EVR_OK);
+        ck_assert_int_eq(evr_conv2d_backward_weights_list_variants(&d, NULL, list, MOST, &count),
+                         EVR_OK);
+        ck_assert_int_eq(evr_conv2d_backward_data_list_variants(&d, NULL, list, MOST, &count),
+                         EVR_OK);
+        listed++;
+      }
+  ck_assert_int_gt(listed, 100);
+  ck_assert_msg(clock() - start < 5 * CLOCKS_PER_SEC, "took five seconds or more");
+}
+END_TEST
+
 /* A long row is searched for where its taps change once for each of its bands, not once for each
  * pixel of each band: that was the square of its length, and 17 s here. */
 START_TEST(long_rows_take_the_time_of_their_pixels) {
@@ -488,6 +531,7 @@ int main(void) {
   tcase_add_test(choice, family_is_its_best_member);
   tcase_add_test(choice, variant_that_needs_too_much_memory_is_passed_over);
   tcase_add_test(choice, plan_of_many_bands_is_made_at_once);
+  tcase_add_test(choice, extreme_descriptors_are_estimated);
   tcase_add_test(choice, long_rows_take_the_time_of_their_pixels);
   TCase *sizes = suite_case(suite, "sizes");
   tcase_add_test(sizes, same_padding_gives_the_same_size);

@@ -371,16 +371,17 @@ static double cost(const void *problem) {
   const double gradient =
       times * (18.0 * panels * blocks + pixels * (b.in_place ? 1.2 : taken + zeros)) +
       1.1 * pixels * vectors * groups;
-  const double apart = d->kernel_height * d->kernel_width > 1 ? 0.64 : 0.27;
-  const double written = b.kept ? apart * (double)p->sizes.weights_count : 0.0;
+  const double a_sum = d->kernel_height * d->kernel_width > 1 ? 0.64 : 0.27;
+  const double written = b.kept ? a_sum * (double)p->sizes.weights_count : 0.0;
   const double tiles = panels * (double)(b.runs * b.run_tiles) * (7.0 * blocks + 0.27 * lines);
   const double added = (b.by_blocks ? 2.0 : 0.5) * blocks * groups * (double)p->depth * vectors;
   const double rows_of_tiles =
       (double)b.runs *
       evr_tiled_time(b.run_length, b.vectors, EVR_GRADIENT_ROWS(b.panel_vectors), b.panel_vectors);
   /* The pixels of a tile come from L2 then; wide tiles have enough to do meanwhile. */
-  const int64_t apart_bytes = d->stride_width * d->in_channels * (int64_t)sizeof(float);
-  const double late = apart_bytes % EVR_PACE_COLLIDE == 0 ? EVR_BY_WIDTH(1.35, 1.0) : 1.0;
+  const int64_t apart =
+      p->sizes.conv_width > 1 ? d->stride_width * d->in_channels * (int64_t)sizeof(float) : 1;
+  const double late = apart % EVR_PACE_COLLIDE == 0 ? EVR_BY_WIDTH(1.35, 1.0) : 1.0;
   return 16.0 + copied + gradient + written + tiles + added +
          pixels * groups * late * rows_of_tiles;
 }

@@ -198,7 +198,7 @@ double EVR_NAME(evr_depthwise_nhwc_copied)(const evr_conv2d_problem *p) {
   if (!c.copied) return 0.0;
   const int64_t window = (d->kernel_height - 1) * d->dilation_height + 1;
   const int64_t rows = p->sizes.conv_height * evr_min(window, d->stride_height);
-  return (double)rows * (double)(c.strips * c.in_columns) * (double)c.vectors;
+  return (double)rows * (double)c.strips * (double)c.in_columns * (double)c.vectors;
 }
 
 double EVR_NAME(evr_depthwise_nhwc_columns)(const evr_conv2d_problem *p) {

@@ -432,9 +432,9 @@ static double cost(const void *problem) {
   /* The few sums of a single pixel wait between runs as well. */
   const double waiting = pixels == 1 && EVR_LANES < 16 ? 1.1 : 1.0;
   const bool by_run = b.shape.address_count > (double)pixels;
-  const double pointers = (b.shape.folded ? 0.5 : 1.0) * (double)pixels +
-                          0.5 * b.shape.address_count +
-                          (by_run ? 2.5 * (double)(p->sizes.conv_height * b.shape.runs) : 0.0);
+  const double pointers =
+      (b.shape.folded ? 0.5 : 1.0) * (double)pixels + 0.5 * b.shape.address_count +
+      (by_run ? 2.5 * (double)p->sizes.conv_height * (double)b.shape.runs : 0.0);
   const double copying = 0.08 * evr_band_copied(&b.shape, p);
   const double image = EVR_BY_WIDTH(35.0, 16.0) + pointers + copying + waiting * b.shape.steps_time;
   return EVR_BY_WIDTH(35.0, 30.0) + (double)(p->desc.batch * p->desc.groups) * image;

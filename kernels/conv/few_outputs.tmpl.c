@@ -408,22 +408,23 @@ static double cost(const void *problem) {
   const int64_t rows = evr_min(b.height * evr_min(b.ring, d->stride_height) + shared,
                                is_flat(p) ? 1 : d->in_height) +
                        (b.bands - 1) * shared;
-  const double blocks = (double)rows * (double)(b.strips * b.columns / EVR_LANES * d->stride_width);
+  const double blocks =
+      (double)rows * (double)b.strips * (double)(b.columns / EVR_LANES) * (double)d->stride_width;
   const bool planes = d->layout == EVR_NCHW;
   const double channels = (double)evr_ceil_div(p->group_in, EVR_LANES); /* in vectors */
   double copying;
   if (b.in_place)
     copying = 0.05 * (double)(b.height * b.width) * (double)p->group_in;
   else if (planes)
-    copying = (double)(rows * b.strips * p->group_in * d->stride_width) *
+    copying = (double)rows * (double)b.strips * (double)p->group_in * (double)d->stride_width *
               (EVR_BY_WIDTH(7.2, 4.1) +
                (d->stride_width == 1 ? EVR_BY_WIDTH(0.16, 0.07) : EVR_BY_WIDTH(0.23, 0.3)) *
                    (double)b.columns);
   else
     copying = blocks * EVR_LANES * (EVR_BY_WIDTH(0.79, 0.17) + EVR_BY_WIDTH(0.51, 1.37) * channels);
-  const double rows_of_tiles = (double)(b.height * columns);
+  const double rows_of_tiles = (double)b.height * (double)columns;
   const double taps = (double)(d->kernel_height * d->kernel_width);
-  const double sums = (double)(b.height * p->depth) *
+  const double sums = (double)b.height * (double)p->depth *
                       ((double)(columns - wider) * step_time(p, &b, narrow) +
                        (wider > 0 ? (double)wider * step_time(p, &b, narrow + 1) : 0.0));
   const double a_pixel = planes ? 0.03 * (double)p->group_out : EVR_BY_WIDTH(0.93, 1.3);
