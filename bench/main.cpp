@@ -4,12 +4,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "complaint.h"
 #include "ours.h"
@@ -69,13 +72,41 @@ CLI::Validator choice(std::map<std::string, Value> values) {
       "");
 }
 
+// A number from least to most. CLI11's own range lets NaN pass, and unsigned numbers wrap around.
+template <typename Number>
+CLI::Validator between(Number least, Number most) {
+  return CLI::Validator(
+      [least, most](const std::string &text) {
+        Number value{};
+        const char *last = text.data() + text.size();
+        const auto [end, error] = std::from_chars(text.data(), last, value);
+        if (error == std::errc() && end == last && value >= least && value <= most)
+          return std::string();
+        std::ostringstream sentence;
+        sentence << "\"" << text << "\" is no " << (std::is_integral_v<Number> ? "whole " : "")
+                 << "number from " << least << " to " << most;
+        return sentence.str();
+      },
+      "");
+}
+
+// Descriptions in lines that fit 80 columns.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  static constexpr int name_width = 24;
+  HelpFormatter() { column_width(name_width); }
+  std::string make_option_desc(const CLI::Option *option) const override {
+    return fold(option->get_description(), 80 - name_width, 0);
+  }
+};
+
 void declare(CLI::App &app, Options &o) {
   app.add_option("--suite", o.suites,
                  "Suite to run, by name or by the path of a CSV file; may be repeated (short)")
       ->type_name("NAME");
   app.add_option("--random", o.random,
                  "A suite of N convolutions that are drawn at random, with the seed of --seed")
-      ->check(CLI::Range(1, 100000))
+      ->check(between(1, 100000))
       ->type_name("N");
   app.add_option("--compare", o.comparison,
                  "variants: every variant of every layer; peers: the variant that the library "
@@ -94,7 +125,7 @@ void declare(CLI::App &app, Options &o) {
       ->transform(choice<evr_layout>({{"nhwc", EVR_NHWC}, {"nchw", EVR_NCHW}}))
       ->type_name("LAYOUT");
   app.add_option("--threads", o.threads, "Threads for every contender (1)")
-      ->check(CLI::Range(1, 1024))
+      ->check(between(1, 1024))
       ->type_name("N");
   app.add_option("--math", o.math, "exact, standard or fast (standard)")
       ->transform(choice<evr_math>(
@@ -122,12 +153,13 @@ void declare(CLI::App &app, Options &o) {
   app.add_option("--filter", o.filter, "Only layers whose name this regular expression is found in")
       ->type_name("REGEX");
   app.add_option("--rounds", o.rounds, "Rounds for each contender; the median is reported (7)")
-      ->check(CLI::Range(1, 1000))
+      ->check(between(1, 1000))
       ->type_name("N");
   app.add_option("--round-ms", o.round_milliseconds, "Least length of a round in ms (10)")
-      ->check(CLI::Range(0.01, 60000.0))
+      ->check(between(0.01, 60000.0))
       ->type_name("MS");
   app.add_option("--seed", o.seed, "Of the inputs, and of the layers that --random draws (1)")
+      ->check(between<uint64_t>(0, std::numeric_limits<uint64_t>::max()))
       ->type_name("N");
   app.add_flag("--reference", o.reference,
                "Time the reference in as many rounds as the others, however long that takes");
@@ -377,10 +409,11 @@ int main(int argc, char **argv) {
   using namespace evr_bench;
   Options options;
   CLI::App app(
-      "Times evrisim's kernels: every variant of every layer of a suite, or the variant that the\n"
-      "library chooses against other libraries. Results are checked before they are timed.",
+      "Times evrisim's kernels: every variant of every layer of a suite, or the variant\n"
+      "that the library chooses against other libraries. Results are checked before\n"
+      "they are timed.",
       "evrisim-bench");
-  app.get_formatter()->column_width(24);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", evr_version(), "Print the library's version and leave");
   declare(app, options);
   try {

@@ -23,6 +23,9 @@ struct Context {
   std::vector<Skip> missing;                               // peers that cannot run at all
 };
 
+// Lines of at most that width, where words allow it; all but the first are indented twice.
+std::string fold(const std::string &text, int width, int indent);
+
 struct TableStyle {
   int width = 80;  // columns of the terminal
   bool color = false;

@@ -63,7 +63,8 @@ std::string without_figures(const std::string &text) {
   return std::regex_replace(text, figure, "N");
 }
 
-// Lines of at most that width, where words allow it; all but the first are indented twice.
+}  // namespace
+
 std::string fold(const std::string &text, int width, int indent) {
   std::string folded(static_cast<size_t>(indent), ' '), word;
   int column = indent;
@@ -81,6 +82,8 @@ std::string fold(const std::string &text, int width, int indent) {
   }
   return folded;
 }
+
+namespace {
 
 std::string number(double value, int decimals) {
   char text[64];

@@ -142,6 +142,13 @@ class Refusals(unittest.TestCase):
                           ['--max-isa', 'avx3'], ['--compare', 'friends'], ['--nonsense'],
                           ['--random', '0'], ['--random', 'many'], ['--direction', 'back']):
             self.refused(*arguments, holds=[])
+        for option, value, reason in (
+                ('--round-ms', 'nan', 'no number from 0.01 to 60000'),
+                ('--round-ms', 'inf', 'no number from 0.01'),
+                ('--seed', '-1', 'no whole number from 0 to 18446744073709551615'),
+                ('--seed', '99999999999999999999', 'no whole number from 0'),
+                ('--rounds', '7.5', 'no whole number from 1 to 1000')):
+            self.refused(option, value, holds=[option, f'"{value}"', reason])
 
     def test_direction_that_a_suite_lacks(self):
         for suite in 'pooling', 'activations', 'softmax', 'padding':
@@ -482,6 +489,12 @@ class Runs(unittest.TestCase):
             wrong = [c for c in suite['layers'][0]['contenders'] if c['name'] == 'OpenBLAS'][0]
             self.assertEqual(wrong['check']['outcome'], 'MISMATCH')
             self.assertNotIn('median_ns', wrong)  # what is wrong is not timed
+
+    def test_help_fits_a_terminal(self):
+        lines = run('--help').stdout.splitlines()
+        self.assertGreater(len(lines), 20)
+        for line in lines:
+            self.assertLessEqual(len(line), 80, line)
 
     def test_list(self):
         self.assertIn('resnet50', run('--list').stdout)
