@@ -260,4 +260,8 @@ Json to_json(const Context &context, const std::vector<SuiteResult> &suites) {
   return result;
 }
 
+std::string json_text(const Json &json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace evr_bench

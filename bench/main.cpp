@@ -387,7 +387,7 @@ int run(const Options &o, const std::string &command) {
     results.push_back(std::move(result));
   }
   const nlohmann::ordered_json json = to_json(context, results);
-  if (!o.json.empty()) write_file(o.json, json.dump(1) + "\n");
+  if (!o.json.empty()) write_file(o.json, json_text(json, 1) + "\n");
   if (!o.html.empty()) write_file(o.html, to_html(json));
   std::cout << "\n";
   if (o.no_verify)

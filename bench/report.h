@@ -71,6 +71,10 @@ class Table {
 
 nlohmann::ordered_json to_json(const Context &context, const std::vector<SuiteResult> &suites);
 
+// As text, indented by so many spaces; -1 puts all on one line. The command line and paths need not
+// be UTF-8: what is not becomes U+FFFD.
+std::string json_text(const nlohmann::ordered_json &json, int indent);
+
 // The page: bench/report.html with the JSON in its place.
 std::string to_html(const nlohmann::ordered_json &results);
 

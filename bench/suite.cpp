@@ -62,6 +62,9 @@ std::string keys_of(const std::map<std::string, Value> &map) {
   return text;
 }
 
+// Spreadsheets begin what they save as UTF-8 with it.
+const std::string byte_order_mark = "\xEF\xBB\xBF";
+
 std::vector<std::string> split(const std::string &line) {
   std::vector<std::string> cells(1);
   for (char c : line) {
@@ -76,6 +79,27 @@ std::vector<std::string> split(const std::string &line) {
     cell = first == std::string::npos ? "" : cell.substr(first, last - first + 1);
   }
   return cells;
+}
+
+// As RFC 3629 has it: no longer forms than needed, no surrogates. JSON can hold nothing else.
+bool is_utf8(const std::string &text) {
+  static constexpr uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  for (size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i++]);
+    const int more = first < 0x80                    ? 0
+                     : first >= 0xC0 && first < 0xE0 ? 1
+                     : first >= 0xE0 && first < 0xF0 ? 2
+                     : first >= 0xF0 && first < 0xF8 ? 3
+                                                     : -1;
+    if (more < 0) return false;
+    uint32_t code = more == 0 ? first : first & (0x3Fu >> more);
+    for (int k = 0; k < more; k++, i++) {
+      if (i == text.size() || (text[i] & 0xC0) != 0x80) return false;
+      code = code << 6 | (text[i] & 0x3F);
+    }
+    if (code < least[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+  }
+  return true;
 }
 
 // One line of a suite, read by field name.
@@ -120,6 +144,8 @@ class Record {
     const std::string &cell = text(field);
     float value = 0.0f;
     const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+    if (error == std::errc::result_out_of_range)
+      complain(field, "\"" + cell + "\" is out of a float32's range");
     if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value))
       complain(field, "\"" + cell + "\" is not a number");
     return value;
@@ -365,6 +391,9 @@ Suite read_suite(const std::string &name_or_path) {
   std::vector<std::string> header;
   std::set<std::string> names;
   for (int number = 1; std::getline(file, line); number++) {
+    const std::string place = suite.path + ", line " + std::to_string(number);
+    if (!is_utf8(line)) throw Complaint(place + ": it is not UTF-8.");
+    if (number == 1 && line.rfind(byte_order_mark, 0) == 0) line.erase(0, byte_order_mark.size());
     const std::vector<std::string> cells = split(line);
     if (number == 1) {
       header = cells;
@@ -372,7 +401,6 @@ Suite read_suite(const std::string &name_or_path) {
       continue;
     }
     if (cells.size() == 1 && cells[0].empty()) continue;  // a blank line
-    const std::string place = suite.path + ", line " + std::to_string(number);
     if (cells.size() < header.size())
       throw Complaint(place + ", field " + header[cells.size()] + ": it is missing (" +
                       std::to_string(cells.size()) + " fields of " + std::to_string(header.size()) +

@@ -116,6 +116,21 @@ class Refusals(unittest.TestCase):
         self.suite('name,activation,alpha,count,repeat', 'a,cube,0,5,1',
                    holds=['line 2', 'field activation', '"cube"', 'gelu'])
 
+    def test_number_out_of_range(self):
+        for value, reason in ('1e99', "out of a float32's range"), ('1e', 'not a number'):
+            self.suite('name,activation,alpha,count,repeat', f'a,elu,{value},5,1',
+                       holds=['line 2', 'field alpha', f'"{value}"', reason])
+
+    def test_not_utf8(self):
+        # Latin-1, a byte too few, a byte that begins nothing, too long a form, a surrogate, and a
+        # code that there is not.
+        for name in (b'caf\xe9', b'\xe2\x82', b'\x80', b'\xff', b'\xc0\xaf', b'\xed\xa0\x80',
+                     b'\xf4\x90\x80\x80'):
+            with tempfile.TemporaryDirectory() as folder:
+                path = pathlib.Path(folder) / 'mine.csv'
+                path.write_bytes(f'{CONV}\n{GOOD}\n'.encode() + name + GOOD[1:].encode() + b'\n')
+                self.refused('--suite', str(path), holds=[f'{path}, line 3: it is not UTF-8'])
+
     def test_filter(self):
         self.refused('--filter', '(', holds=['--filter'])
         self.refused('--filter', 'no layer is called this', holds=['short', '--filter'])
@@ -489,6 +504,20 @@ class Runs(unittest.TestCase):
             wrong = [c for c in suite['layers'][0]['contenders'] if c['name'] == 'OpenBLAS'][0]
             self.assertEqual(wrong['check']['outcome'], 'MISMATCH')
             self.assertNotIn('median_ns', wrong)  # what is wrong is not timed
+
+    def test_names_in_utf8(self):
+        # The first and the last characters of each length, in a file that a byte order mark begins.
+        name = 'a~\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff'
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'marked.csv'
+            path.write_text(f'\ufeff{CONV}\n{name}{GOOD[1:]}\n', encoding='utf-8')
+            suite = self.results('--suite', str(path))['suites'][0]
+            self.assertEqual(suite['layers'][0]['name'], name)
+
+    def test_command_line_that_is_not_utf8(self):
+        # Neither the name of a file nor a regular expression need be.
+        results = self.results('--filter', 'lenet5_c1|\udce9')  # the byte 0xe9
+        self.assertIn('lenet5_c1|\ufffd', results['command'])
 
     def test_help_fits_a_terminal(self):
         lines = run('--help').stdout.splitlines()
