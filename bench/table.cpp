@@ -96,8 +96,11 @@ std::string rate_text(double value) {
   return value <= 0 ? "-" : number(value, value < 10 ? 2 : value < 1000 ? 1 : 0);
 }
 
+// "87%", and from ten times on "12x", so that it fits its column.
 std::string percent(double fraction) {
-  return fraction <= 0 ? "-" : number(100 * fraction, 0) + "%";
+  if (fraction <= 0) return "-";
+  if (fraction < 9.995) return number(100 * fraction, 0) + "%";
+  return fraction < 999.5 ? number(fraction, 0) + "x" : ">999x";
 }
 
 std::string bytes_text(size_t bytes) {

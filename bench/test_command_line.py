@@ -519,6 +519,20 @@ class Runs(unittest.TestCase):
         results = self.results('--filter', 'lenet5_c1|\udce9')  # the byte 0xe9
         self.assertIn('lenet5_c1|\ufffd', results['command'])
 
+    def test_layer_that_is_hardly_read(self):
+        # One pixel of 40000 is read, so that the layer takes far less time than a copy of them all.
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / 'sparse.csv'
+            path.write_text(f'{POOL}\np,1,1,4000,4000,max,1,1,200,200,1,1,0,0,0,0,0,0,0,1\n',
+                            encoding='utf-8')
+            for comparison in 'variants', 'peers':
+                result = run('--suite', str(path), '--layout', 'nchw', '--compare', comparison,
+                             *QUICK)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertNotRegex(result.stdout, '/s[0-9>]|[0-9]{4}%')
+                if comparison == 'variants':
+                    self.assertRegex(result.stdout, 'GB/s +>?[0-9]+x ')
+
     def test_help_fits_a_terminal(self):
         lines = run('--help').stdout.splitlines()
         self.assertGreater(len(lines), 20)
