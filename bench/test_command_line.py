@@ -539,6 +539,15 @@ class Runs(unittest.TestCase):
         for line in lines:
             self.assertLessEqual(len(line), 80, line)
 
+    def test_layers_that_the_guide_filters_are_there(self):
+        guide = pathlib.Path(__file__).parent.parent / 'docs' / 'benchmarking.md'
+        commands = re.findall("evrisim-bench --random ([0-9]+) --filter '(.*)'",
+                              guide.read_text(encoding='utf-8'))
+        self.assertGreaterEqual(len(commands), 1)
+        for count, name in commands:
+            layers = run('--list', '--random', count).stdout.splitlines()[1:]
+            self.assertTrue(any(re.search(name, layer.split()[0]) for layer in layers), name)
+
     def test_list(self):
         self.assertIn('resnet50', run('--list').stdout)
         self.assertIn('lenet5_c1', run('--list', '--suite', 'lessons').stdout)
