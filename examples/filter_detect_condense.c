@@ -291,7 +291,7 @@ static bool report(const settings *s, const work *w) {
   evr_cpu_info cpu;
   if (!check(evr_cpu_query(&cpu), "looking at the CPU")) return false;
   printf("evrisim %s on %s (%s)\n", evr_version(), cpu.model[0] ? cpu.model : "an unnamed CPU",
-         evr_isa_name(cpu.isa));
+         evr_isa_name(isa_in_force(&s->options)));
   printf("%s: %lld x %lld pixels, %d bits, taken in %s\n\n", s->picture_path,
          (long long)w->picture.width, (long long)w->picture.height, w->picture.bits,
          w->picture.channels == 3 ? "colour" : "grey");

@@ -72,6 +72,19 @@ bool read_count(const char *option, const char *text, int64_t most, int64_t *val
   return true;
 }
 
+evr_isa isa_in_force(const evr_plan_options *options) {
+  evr_cpu_info cpu;
+  const char *limit = getenv("EVR_MAX_ISA");
+  if (evr_cpu_query(&cpu) != EVR_OK) return EVR_ISA_SCALAR;
+  evr_isa isa = cpu.isa;
+  if (options->max_isa != EVR_ISA_ANY && options->max_isa < isa) isa = options->max_isa;
+  for (const choice *c = isa_names; limit && c->name; ++c)
+    if (strcmp(c->name, limit) == 0 && c->value != EVR_ISA_ANY && c->value < (int)isa)
+      isa = (evr_isa)c->value;
+  /* Levels count on from scalar to NEON to AVX2, but an x86 CPU has no NEON. */
+  return isa == EVR_ISA_NEON && cpu.isa != EVR_ISA_NEON ? EVR_ISA_SCALAR : isa;
+}
+
 bool make_directory(const char *path) {
   struct stat status;
   if (mkdir(path, 0777) == 0) return true;

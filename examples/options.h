@@ -33,6 +33,10 @@ bool choose(const char *option, const char *name, size_t length, const choice *c
 bool read_float(const char *option, const char *text, float *value);
 bool read_count(const char *option, const char *text, int64_t most, int64_t *value);
 
+/* The highest instruction set that plans with these options use: the CPU's, or what the options or
+ * EVR_MAX_ISA limit it to. */
+evr_isa isa_in_force(const evr_plan_options *options);
+
 /* Makes the directory for output unless it is there. Returns false after saying why it cannot. */
 bool make_directory(const char *path);
 

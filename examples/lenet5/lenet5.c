@@ -63,10 +63,9 @@ static bool write_digits(const training_settings *s, const digit_set *learned,
 
 static void describe(const training *t) {
   const training_settings *s = t->settings;
-  evr_cpu_info cpu;
-  printf("LeNet-5, %lld weights, by evrisim %s", (long long)lenet_weights(t->net), evr_version());
-  if (evr_cpu_query(&cpu) == EVR_OK) printf(" on %s", evr_isa_name(cpu.isa));
-  printf(", %s arithmetic\n", choice_name(math_names, (int)s->options.math));
+  printf("LeNet-5, %lld weights, by evrisim %s on %s, %s arithmetic\n",
+         (long long)lenet_weights(t->net), evr_version(), evr_isa_name(isa_in_force(&s->options)),
+         choice_name(math_names, (int)s->options.math));
   printf("%lld digits to learn from and %lld held out, ", (long long)t->learned.count,
          (long long)t->held_out.count);
   if (s->data_directory)

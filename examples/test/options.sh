@@ -26,6 +26,10 @@ done
 same "threads" threads-1/3-condense.png threads-7/3-condense.png
 succeeds "standard" fdc --math standard -o out "$still_life"
 succeeds "scalar" fdc --max-isa scalar -c -o scalar "$still_life"
+has "scalar" "^evrisim .* on .* (scalar)"
+limited() { (export EVR_MAX_ISA=scalar; fdc "$@"); }
+succeeds "limited" limited --max-isa avx2 -c -o limited "$still_life"
+has "limited" "^evrisim .* on .* (scalar)"
 same "instruction sets" threads-1/3-condense.png scalar/3-condense.png
 
 succeeds "variants" fdc --list-variants "$still_life"

@@ -21,6 +21,10 @@ for threads in 1 2 3; do
 done
 succeeds "scalar" few --max-isa scalar
 has "scalar" "$hash"
+has "scalar" "on scalar, exact arithmetic"
+limited() { (export EVR_MAX_ISA=scalar; few "$@"); }
+succeeds "limited" limited
+has "limited" "on scalar, exact arithmetic"
 reference() { (export EVR_VARIANT=reference; few "$@"); }
 succeeds "reference" reference
 has "reference" "$hash"
