@@ -84,28 +84,32 @@ static void print_help(void) {
   puts(
       "Usage: filter_detect_condense [OPTION]... PICTURE\n"
       "\n"
-      "Filters a photograph (convolution), detects what the filter looks for (activation) and\n"
-      "condenses it (pooling), as a layer of a convolutional network does. Writes every stage as\n"
-      "an image, and a contact sheet of all of them. PICTURE is a PNG, JPEG, PGM or PPM file.\n"
+      "Filters a photograph (convolution), detects what the filter looks for\n"
+      "(activation) and condenses it (pooling), as a layer of a convolutional network\n"
+      "does. Writes every stage as an image, and a contact sheet of all of them.\n"
+      "PICTURE is a PNG, JPEG, PGM or PPM file.\n"
       "\n"
       "Filter\n"
       "  -k, --kernel NAME        a filter by its name (edge)\n"
       "  -l, --list-kernels       show the names and leave\n"
-      "  -w, --weights ROWS       your own filter, for example \"-1 -1 -1; -1 8 -1; -1 -1 -1\"\n"
+      "  -w, --weights ROWS       your own filter, for example\n"
+      "                           \"-1 -1 -1; -1 8 -1; -1 -1 -1\"\n"
       "  -f, --weights-file FILE  the same from a text file, one row a line\n"
       "  -b, --bias NUMBER        added after filtering (0)\n"
       "  -g, --grey               filter the brightness (this is the default)\n"
       "  -c, --colour, --color    filter red, green and blue, each for itself");
   fputs("      --padding SCHEME     what happens at the rim: ", stdout);
   print_names(stdout, paddings);
-  fputs(" (same)\n      --pad-mode MODE      what lies beyond the rim: ", stdout);
+  fputs(
+      " (same)\n      --pad-mode MODE      what lies beyond the rim:\n                           ",
+      stdout);
   print_names(stdout, pad_modes);
   puts(
       " (replicate)\n"
       "\n"
       "Detect\n"
-      "  -a, --activation NAME    or NAME:NUMBER for leaky-relu (slope, 0.1) and elu (scale, 1);\n"
-      "                           one of these, the default is relu:");
+      "  -a, --activation NAME    or NAME:NUMBER for leaky-relu (slope, 0.1) and\n"
+      "                           elu (scale, 1); one of these, the default is relu:");
   fputs("                           ", stdout);
   for (const choice *c = activations; c->name; ++c)
     printf("%s%s",
@@ -127,7 +131,8 @@ static void print_help(void) {
       "Library\n"
       "      --math MODE          exact or standard (exact)\n"
       "      --variant NAME       force a variant of the convolution\n"
-      "      --list-variants      show which there are for this picture, and why not, and leave\n"
+      "      --list-variants      show which there are for this picture, and why not,\n"
+      "                           and leave\n"
       "      --max-isa LEVEL      use nothing above scalar, neon, avx2, avx512 or amx\n"
       "      --threads N          at most so many threads (all)\n"
       "      --repeat N           take the best time of N runs (5)\n"

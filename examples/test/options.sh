@@ -46,6 +46,7 @@ $(cat variants)
 VARIANTS
 
 succeeds "help" fdc --help
+awk 'length > 80 { exit 1 }' output || fail "help is wider than 80 columns"
 succeeds "version" fdc --version
 printf '1 2 3\n4 5\n' >ragged.txt
 refused "no such kernel" 2 '"sobel".*--list-kernels' fdc -k sobel "$still_life"
