@@ -292,9 +292,9 @@ static bool report(const settings *s, const work *w) {
   if (!check(evr_cpu_query(&cpu), "looking at the CPU")) return false;
   printf("evrisim %s on %s (%s)\n", evr_version(), cpu.model[0] ? cpu.model : "an unnamed CPU",
          evr_isa_name(isa_in_force(&s->options)));
-  printf("%s: %lld x %lld pixels, %d bits, taken in %s\n\n", s->picture_path,
+  printf("%s: %lld x %lld pixels, %d bit%s, taken in %s\n\n", s->picture_path,
          (long long)w->picture.width, (long long)w->picture.height, w->picture.bits,
-         w->picture.channels == 3 ? "colour" : "grey");
+         w->picture.bits == 1 ? "" : "s", w->picture.channels == 3 ? "colour" : "grey");
   printf("%-10s%-20s%-18s%12s   %s\n", "stage", "variant", "width x height", "time", "values");
   print_stage("filter", &w->filtered);
   print_stage("detect", &w->detected);

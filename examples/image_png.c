@@ -79,6 +79,10 @@ static bool decode(decoder *d) {
   png_set_read_fn(d->png, d, give_bytes);
   png_read_info(d->png, d->info);
   const bool wide = png_get_bit_depth(d->png, d->info) == 16;
+  /* A palette's colours have 8, however many its numbers have. */
+  d->picture->bits = png_get_color_type(d->png, d->info) == PNG_COLOR_TYPE_PALETTE
+                         ? 8
+                         : png_get_bit_depth(d->png, d->info);
   png_set_expand(d->png); /* palettes, fewer than 8 bits, and a transparent colour */
   png_set_interlace_handling(d->png);
   png_read_update_info(d->png, d->info);
@@ -95,7 +99,6 @@ static bool decode(decoder *d) {
   for (size_t row = 0; row < height; ++row) d->rows[row] = d->samples + row * row_bytes;
   png_read_image(d->png, d->rows);
   png_read_end(d->png, NULL);
-  d->picture->bits = wide ? 16 : 8;
   lay_on_white(d, components, wide);
   return true;
 }

@@ -25,6 +25,13 @@ printf '\000\000\000\020IDATx\001\001\005\000\372\377\000\001\002\377\376\003\01
 printf '\000\000\000\000IEND\256B`\202' >>wide.png
 shows "16-bit PNG" wide.png "P2 2 1 65535 258 65534"
 
+# The same of 1 bit, black and white.
+printf '\211PNG\015\012\032\012\000\000\000\015IHDR\000\000\000\002\000\000\000\001\001\000\000\000\000\334YB\047' >bits.png
+printf '\000\000\000\015IDATx\001\001\002\000\375\377\000\100\000B\000A\040\260\231\313\000\000\000\000IEND\256B`\202' >>bits.png
+shows "1-bit PNG" bits.png "P2 2 1 255 0 255"
+succeeds "1-bit PNG" plain bits.png
+has "1-bit PNG" "2 x 1 pixels, 1 bit,"
+
 printf 'P3 1 2 255 255 0 0 0 0 255\n' >color.ppm
 succeeds "PPM in grey" plain color.ppm
 shows "PPM in grey" out/1-filter.png "P2 1 2 255 76 29"
@@ -36,6 +43,8 @@ same "raw and plain PPM" color.ppm raw.ppm
 picture make . || fail "picture_tool make"
 shows "alpha on white" faded.png "P3 2 1 255 200 100 0 255 255 255"
 shows "palette with alpha" faded-palette.png "P3 2 1 255 200 100 0 255 255 255"
+succeeds "palette" plain faded-palette.png
+has "palette" "2 x 1 pixels, 8 bits,"
 shows "grey with alpha" faded-grey.png "P2 2 1 255 100 224" # 100 and 0.2 * 100 + 0.8 * 255
 shows "16-bit grey with alpha" faded-wide.png "P2 2 1 65535 1000 52628"
 shows "gamma left alone" linear.png "P2 2 1 65535 258 65534"
