@@ -20,9 +20,10 @@ typedef enum evr_math {
 typedef enum evr_effort {
   EVR_ESTIMATE = 0, /**< compare estimated costs; nothing is run */
   EVR_MEASURE = 1   /**< time the promising variants: at least six runs of each, on tensors of the
-                         plan's own; for pooling, activations, softmax and padding, which have
-                         one method for each instruction set, and for the backward passes of
-                         dense layers, the same as EVR_ESTIMATE */
+                         plan's own: where the allocator gives no memory for them, the plan fails
+                         with EVR_OUT_OF_MEMORY. For pooling, activations, softmax and padding,
+                         which have one method for each instruction set, and for the backward
+                         passes of dense layers, the same as EVR_ESTIMATE */
 } evr_effort;
 
 /** Measured choices, see choices.h. */

@@ -58,7 +58,8 @@ void evr_parallel_for(const evr_parallel *parallel, int64_t tasks, evr_task *bod
     parallel->pool.run(parallel->pool.user, take_tasks, &t, shares);
     return;
   }
-  /* OpenMP may give fewer threads than asked for; the loop still runs every share. */
+  /* OpenMP may give fewer threads than asked for; the loop still runs every share. Where the system
+   * refuses a thread, though, GNU's run time ends the process, and nothing here can prevent it. */
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static, 1) num_threads(shares)
 #endif
