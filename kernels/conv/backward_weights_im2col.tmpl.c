@@ -73,8 +73,8 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
   b.stretches = evr_ceil_div(p->group_out, b.stretch);
   /* Tasks for every thread, and more of them where shares stay so deep that packing g for each is
    * little beside the product. */
-  const int64_t tasks = evr_min(4 * threads, d->groups * b.stretches);
-  const int64_t deep = evr_min(evr_ceil_div(4 * threads, tasks), p->depth / DEEP);
+  const int64_t tasks = evr_min(2 * threads, d->groups * b.stretches);
+  const int64_t deep = evr_min(evr_ceil_div(2 * threads, tasks), p->depth / DEEP);
   const int64_t wanted = threads > 1 ? evr_max(evr_ceil_div(threads, tasks), deep) : 1;
   const int64_t unit = b.exchanged ? EVR_GEMM_COLUMNS : EVR_GEMM_ROWS;
   b.share = evr_round_up(evr_ceil_div(p->depth, wanted), unit);
