@@ -129,10 +129,10 @@ EVR_API int evr_conv2d_backward_weights_plan_threads(const evr_conv2d_backward_w
  *
  *  The tensors' size is no limit to it. It is the sum of what applies: g, with a fused activation;
  *  for each thread what one block needs, the rows of the padded image under it and its g, of some
- *  of the channels, sums, and lists of where pixels lie; and of the direct variants a padded copy
- *  of x with its channels last (none where x is that already), and the sums of all blocks, where
- *  threads share out blocks and these sums are no larger than x and y. The reference needs nothing
- *  but g. */
+ *  of the channels, packed or not, sums, and lists of where pixels lie; and of the direct variants
+ *  a padded copy of x with its channels last (none where x is that already), and the sums of all
+ *  blocks, where threads share out blocks and these sums are no larger than x and y. The reference
+ *  needs nothing but g. */
 EVR_API size_t
 evr_conv2d_backward_weights_workspace_size(const evr_conv2d_backward_weights_plan *plan);
 

@@ -13,8 +13,9 @@
  * are those of the weights: fma(a, b, c) and fma(b, a, c) are the same.
  *
  * A task is a group's stretch of output channels and a share of the depth. Block after block, it
- * packs its g, and makes its share of the matrix, a strip at a time; so no other task adds to the
- * same sums, and the blocks come in their order whatever the threads. */
+ * packs its g (for an exchanged product only to sum it up to the bias), and makes its share of the
+ * matrix, a strip at a time; so no other task adds to the same sums, and the blocks come in their
+ * order whatever the threads. */
 #include "conv/backward.h"
 #include "conv/backward_weights_tile.h"
 #include "conv/gather.h"
@@ -76,8 +77,9 @@ static blocking make_blocking(const evr_conv2d_problem *p, int64_t threads) {
   const int64_t tasks = evr_min(2 * threads, d->groups * b.stretches);
   const int64_t deep = evr_min(evr_ceil_div(2 * threads, tasks), p->depth / DEEP);
   const int64_t wanted = threads > 1 ? evr_max(evr_ceil_div(threads, tasks), deep) : 1;
+  /* Of an exchanged product a share may be narrower than a panel, lest threads go without. */
   const int64_t unit = b.exchanged ? EVR_GEMM_COLUMNS : EVR_GEMM_ROWS;
-  b.share = evr_round_up(evr_ceil_div(p->depth, wanted), unit);
+  b.share = evr_round_up(evr_ceil_div(p->depth, wanted), b.exchanged ? EVR_LANES : unit);
   b.shares = evr_ceil_div(p->depth, b.share);
   const int64_t strips = evr_ceil_div(b.share, evr_max(MATRIX_FLOATS / b.pixels, unit));
   b.strip = evr_round_up(evr_ceil_div(b.share, strips), unit);

@@ -10,7 +10,7 @@
 
 /* Rows are handed out in tasks of about this many floats. */
 #define TASK_FLOATS 32768
-/* Of a window's width: more are not searched for each pixel. */
+/* Of a window in one direction: more are not searched for each pixel or row. */
 #define MANY_TAPS 64
 
 static evr_direction rows_of(const evr_conv2d_backward_problem *p) {
@@ -478,6 +478,7 @@ typedef struct fill_job {
   evr_direction rows, columns;
   bool rows_have_gaps; /* some columns are reached by no window */
   bool whole_rows;     /* all of such rows is filled: the parts come after */
+  bool all;            /* all rows are filled */
 } fill_job;
 
 /* So many pixels side by side, the channels of plane i, or of NHWC all of them. */
@@ -504,7 +505,7 @@ static void fill_row(void *argument, int64_t task, int slot) {
   const int64_t pixel = d->layout == EVR_NHWC ? d->in_channels : 1;
   const int64_t plane = task / d->in_height;
   float *to = j->call->dx + task * d->in_width * pixel;
-  if (j->whole_rows || !evr_is_reached(&j->rows, task % d->in_height)) {
+  if (j->all || j->whole_rows || !evr_is_reached(&j->rows, task % d->in_height)) {
     fill_pixels(j, to, d->in_width, plane);
     return;
   }
@@ -520,16 +521,18 @@ static void fill_row(void *argument, int64_t task, int slot) {
 static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
   const phases found = find_phases(p);
   const bool gaps = evr_phases_leave_pixels(&found.columns);
-  if (!gaps && !evr_phases_leave_pixels(&found.rows)) return;
+  const bool row_gaps = evr_phases_leave_pixels(&found.rows);
+  if (!gaps && !row_gaps) return;
   const evr_conv2d_desc *d = &p->conv.desc;
-  /* A row of one plane is filled sooner than every other float of it, and any row where it takes
-   * many taps to know of a pixel. */
+  /* A row of one plane is filled sooner than every other float of it, and more than need be where
+   * it takes many taps to know of a pixel or row. */
   fill_job j = {.p = p,
                 .call = call,
                 .rows = rows_of(p),
                 .columns = columns_of(p),
                 .rows_have_gaps = gaps,
-                .whole_rows = gaps && (d->layout == EVR_NCHW || d->kernel_width > MANY_TAPS)};
+                .whole_rows = gaps && (d->layout == EVR_NCHW || d->kernel_width > MANY_TAPS),
+                .all = row_gaps && d->kernel_height > MANY_TAPS};
   const int64_t planes = d->batch * (d->layout == EVR_NHWC ? 1 : d->in_channels);
   evr_parallel_for(&p->common.parallel, planes * d->in_height, fill_row, &j);
 }

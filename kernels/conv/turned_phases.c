@@ -73,7 +73,7 @@ bool evr_find_phase_kinds(const evr_phases *phases, evr_phase_kinds *kinds) {
     if (!evr_take_phase(phases, step, &phase)) continue;
     int k = 0;
     while (k < kinds->count && !are_alike(&kinds->phases[k], &phase)) k++;
-    if (k == EVR_FEW_PHASES) return false;
+    if (k == EVR_MOST_KINDS) return false;
     if (k == kinds->count) {
       kinds->phases[k] = phase;
       kinds->times[k] = 0;

@@ -43,10 +43,11 @@ bool evr_is_reached(const evr_direction *direction, int64_t pixel);
 
 /* Phases that differ only in where their pixels and taps begin; and how many of each kind there
  * are. */
+#define EVR_MOST_KINDS 16
 typedef struct evr_phase_kinds {
   int count;
-  evr_phase phases[EVR_FEW_PHASES];
-  int64_t times[EVR_FEW_PHASES];
+  evr_phase phases[EVR_MOST_KINDS];
+  int64_t times[EVR_MOST_KINDS];
 } evr_phase_kinds;
 
 /* False for too many kinds, which only dilated windows have. */
