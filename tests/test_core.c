@@ -47,6 +47,9 @@ START_TEST(cpu_is_found) {
   ck_assert_int_ge(cpu.logical_cpus, 1);
   ck_assert(memchr(cpu.vendor, 0, sizeof cpu.vendor) != NULL);
   ck_assert(memchr(cpu.model, 0, sizeof cpu.model) != NULL);
+#if defined(__x86_64__)
+  ck_assert_ptr_nonnull(strstr(cpu.model, "(family "));
+#endif
   ck_assert(cpu.l1d_bytes >= 0 && cpu.l2_bytes >= 0 && cpu.l3_bytes >= 0);
 #if defined(__x86_64__)
   /* What the compiler's run-time library finds, by its own reading of CPUID. */

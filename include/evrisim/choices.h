@@ -3,7 +3,8 @@
  *  A plan made with EVR_MEASURE times the variants that may serve it; given a set of choices, it
  *  looks there first and adds what it finds. Any plan that is given the set uses what is in it. A
  *  choice holds for one library version, CPU model, instruction-set limit, math mode, thread count
- *  and descriptor; a set may hold choices of many machines.
+ *  and descriptor (of pooling in the same pass only whether there is some); a set may hold choices
+ *  of many machines.
  *
  *  A file of choices is text: a line that names the format, then for each choice a line with its
  *  key, a tab and the name of the variant.
@@ -35,7 +36,7 @@ EVR_API evr_status evr_choices_load(evr_choices *choices, const char *path);
 
 /** Writes the set, sorted, to a new file beside path that then takes its place and mode, so that
  *  path is never half-written; of a link, beside the file that it leads to. EVR_FILE_ERROR where
- *  that fails, or path is something else than a file. */
+ *  that fails, or path is something else than a file, or a link that leads nowhere. */
 EVR_API evr_status evr_choices_save(const evr_choices *choices, const char *path);
 
 #ifdef __cplusplus

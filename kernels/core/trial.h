@@ -13,7 +13,7 @@ typedef struct evr_trial_buffers {
 
 /* What timing needs to know of an operation. */
 typedef struct evr_trial {
-  /* Writes all of a descriptor that a choice depends on, as one line of text. */
+  /* Writes what of a descriptor tells choices apart, as one line of text. */
   void (*describe)(const void *problem, char *text, size_t size);
   /* Floats of x, weights and y. */
   void (*count)(const void *problem, int64_t *x, int64_t *weights, int64_t *y);
