@@ -50,6 +50,8 @@ RUNS = [
     ("weights-avx2-nhwc-2", "backward weights, NHWC, 2 threads, all limited to AVX2",
      [*WEIGHTS, "--max-isa", "avx2", "--threads", "2"], TRAINED),
     ("weights-nchw", "backward weights, NCHW, 1 thread", [*WEIGHTS, "--layout", "nchw"], TRAINED),
+    ("weights-nchw-2", "backward weights, NCHW, 2 threads",
+     [*WEIGHTS, "--layout", "nchw", "--threads", "2"], TRAINED),
 ]
 IN_DETAIL = ["nhwc", "nchw", "data-nhwc", "weights-nhwc", "data-nchw", "weights-nchw"]
 

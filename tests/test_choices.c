@@ -83,24 +83,30 @@ START_TEST(measuring_adds_a_choice_once) {
 }
 END_TEST
 
-START_TEST(a_saved_choice_is_used_on_the_next_start) {
-  make_folder();
+/* Saves what is measured for the small convolution as the reference, and loads it: the reference is
+ * never the fastest, so only the file can make a plan take it. */
+static evr_choices *choices_of_the_reference(evr_plan_options *options) {
   evr_choices *choices;
   ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
-  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
-  options.effort = EVR_MEASURE;
-  options.choices = choices;
+  options->effort = EVR_MEASURE;
+  options->choices = choices;
   char name[64];
-  chosen_variant(&options, name, sizeof name);
+  chosen_variant(options, name, sizeof name);
   ck_assert_int_eq(evr_choices_save(choices, path), EVR_OK);
   evr_choices_destroy(choices);
-
-  /* The reference is never the fastest, so only the file can make a plan take it. */
   rename_only_choice("reference");
   ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
   ck_assert_int_eq(evr_choices_load(choices, path), EVR_OK);
   ck_assert_uint_eq(evr_choices_count(choices), 1);
-  options.choices = choices;
+  options->choices = choices;
+  return choices;
+}
+
+START_TEST(a_saved_choice_is_used_on_the_next_start) {
+  make_folder();
+  evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
+  evr_choices *choices = choices_of_the_reference(&options);
+  char name[64];
   for (int effort = EVR_ESTIMATE; effort <= EVR_MEASURE; effort++) {
     options.effort = (evr_effort)effort;
     chosen_variant(&options, name, sizeof name);
@@ -124,19 +130,8 @@ END_TEST
  * convolution alone need not be for this. */
 START_TEST(a_pooled_layer_has_a_choice_of_its_own) {
   make_folder();
-  evr_choices *choices;
-  ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
   evr_plan_options options = EVR_PLAN_OPTIONS_INIT;
-  options.effort = EVR_MEASURE;
-  options.choices = choices;
-  char alone[64];
-  chosen_variant(&options, alone, sizeof alone);
-  ck_assert_int_eq(evr_choices_save(choices, path), EVR_OK);
-  evr_choices_destroy(choices);
-  rename_only_choice("reference");
-  ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
-  ck_assert_int_eq(evr_choices_load(choices, path), EVR_OK);
-  options.choices = choices;
+  evr_choices *choices = choices_of_the_reference(&options);
   evr_conv2d_desc desc = small_conv2d();
   desc.pool.kind = EVR_POOL_MAX;
   desc.pool.kernel_height = desc.pool.kernel_width = 2;
