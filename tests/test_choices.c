@@ -83,8 +83,8 @@ START_TEST(measuring_adds_a_choice_once) {
 }
 END_TEST
 
-/* Saves what is measured for the small convolution as the reference, and loads it: the reference is
- * never the fastest, so only the file can make a plan take it. */
+/* Saves what is measured for the small convolution as the reference, and loads it: by estimates the
+ * reference is never the fastest, so only the file can make a plan take it. */
 static evr_choices *choices_of_the_reference(evr_plan_options *options) {
   evr_choices *choices;
   ck_assert_int_eq(evr_choices_create(NULL, &choices), EVR_OK);
@@ -138,14 +138,8 @@ START_TEST(a_pooled_layer_has_a_choice_of_its_own) {
   desc.pool.stride_height = desc.pool.stride_width = 2;
   evr_conv2d_plan *plan;
   ck_assert_msg(evr_conv2d_plan_create(&desc, &options, &plan) == EVR_OK, "%s", evr_last_error());
-  ck_assert_str_ne(evr_conv2d_plan_variant(plan), "reference");
   evr_conv2d_plan_destroy(plan);
   ck_assert_uint_eq(evr_choices_count(choices), 2);
-  evr_variant_report reports[32];
-  size_t count;
-  ck_assert_int_eq(evr_conv2d_list_variants(&desc, &options, reports, 32, &count), EVR_OK);
-  ck_assert_str_eq(reports[count - 1].name, "reference");
-  ck_assert(!reports[count - 1].chosen);
   evr_choices_destroy(choices);
   remove_folder();
 }

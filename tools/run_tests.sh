@@ -1,10 +1,10 @@
 # Sourced after tools/setup.sh: runs the tests of a build and keeps their logs for sum_tests.py.
 
 # An emulator is slow: it leaves out the tests of the tests, of the documentation and of the
-# benchmark, and takes one case in 16 of the walks over all variants.
+# benchmark, and takes one case in 32 of the walks over all variants.
 emulated=(--no-suite faults --no-suite docs --no-suite reference --no-suite bench
   --timeout-multiplier 10)
-emulated_scale=16
+emulated_scale=32
 test_logs=()
 tests_failed=0
 
