@@ -150,6 +150,8 @@ def page(reports):
     by_name = {run_[0]: suites for run_, suites in reports}
     any_report = next(iter(reports[0][1].values()))
     machine, library = any_report["machine"], any_report["library"]
+    # A run may be bound to some of the machine's CPUs.
+    cpus = max(r["machine"]["logical_cpus"] for _, suites in reports for r in suites.values())
     peers = ", ".join(f"{p['name']} {p['version']}" for p in any_report["peers"])
     peaks = ", ".join(f"{p['isa']} {p['gflops']:.0f}" for p in machine["fma_peak"]
                       if p["threads"] == 1 and p["isa"] != "scalar")
@@ -161,7 +163,7 @@ Written by `bench/performance.py`, which runs `evrisim-bench {" ".join(COMMON)}`
 suite with the options below; [benchmarking](benchmarking.md) says how it times, and how the peers are
 used. Do not edit: run it again.
 
-{machine["cpu"]} ({machine["vendor"]}), {machine["logical_cpus"]} CPUs of a virtual machine, {library["compiler"]};
+{machine["cpu"]} ({machine["vendor"]}), {cpus} CPUs of a virtual machine, {library["compiler"]};
 FMA peak of one thread in GFLOP/s: {peaks}. Peers: {peers}. {any_report["date"][:10]}.
 
 Every ratio is the other's time divided by ours: above 1 evrisim is faster. Times are the quickest of
