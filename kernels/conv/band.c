@@ -47,18 +47,6 @@ typedef struct tap_group {
   int64_t outputs, taps;
 } tap_group;
 
-/* The next output whose window may have other taps inside than one that begins at `at + o * stride`
- * has: from where a tap before these is inside, or the last of them is not. */
-static int64_t next_change(int64_t o, int64_t at, int64_t stride, int64_t kernel, int64_t dilation,
-                           int64_t size) {
-  const int64_t place = at + o * stride;
-  int64_t from = INT64_MAX;
-  if (place < 0) from = -(evr_min(evr_ceil_div(-place, dilation), kernel) - 1) * dilation;
-  if (place < size)
-    from = evr_min(from, size - evr_min((size - 1 - place) / dilation, kernel - 1) * dilation);
-  return from == INT64_MAX ? INT64_MAX : o + evr_ceil_div(from - place, stride);
-}
-
 /* One direction of a convolution: where the window of its first output begins, and its sizes. */
 typedef struct window_line {
   int64_t at, stride, kernel, dilation, size;
@@ -79,10 +67,23 @@ static tap_range taps_of(const window_line *l, int64_t o) {
   return taps_inside(l->at + o * l->stride, l->kernel, l->dilation, l->size);
 }
 
+/* The next output whose window may have other taps inside than that of o: from where a tap before
+ * these is inside, or the last of them is not. */
+static int64_t next_change(const window_line *l, int64_t o) {
+  const int64_t place = l->at + o * l->stride, dilation = l->dilation;
+  int64_t from = INT64_MAX;
+  if (place < 0) from = -(evr_min(evr_ceil_div(-place, dilation), l->kernel) - 1) * dilation;
+  if (place < l->size) {
+    const int64_t taps = evr_min((l->size - 1 - place) / dilation, l->kernel - 1);
+    from = evr_min(from, l->size - taps * dilation);
+  }
+  return from == INT64_MAX ? INT64_MAX : o + evr_ceil_div(from - place, l->stride);
+}
+
 /* The first output from o on with other taps inside than o has, or `outputs`. */
 static int64_t next_group(const window_line *l, int64_t o, int64_t outputs) {
   const tap_range taps = taps_of(l, o);
-  do o = evr_min(outputs, next_change(o, l->at, l->stride, l->kernel, l->dilation, l->size));
+  do o = evr_min(outputs, next_change(l, o));
   while (o < outputs && same_taps(taps, taps_of(l, o)));
   return o;
 }

@@ -528,8 +528,8 @@ static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward
    * it takes many taps to know of a pixel or row. */
   fill_job j = {.p = p,
                 .call = call,
-                .rows = rows_of(p),
-                .columns = columns_of(p),
+                .rows = found.rows.direction,
+                .columns = found.columns.direction,
                 .rows_have_gaps = gaps,
                 .whole_rows = gaps && (d->layout == EVR_NCHW || d->kernel_width > MANY_TAPS),
                 .all = row_gaps && d->kernel_height > MANY_TAPS};
