@@ -11,6 +11,7 @@
 
 #include "conv/backward.h"
 #include "conv/backward_image.h"
+#include "conv/backward_weights_lines.h"
 #include "conv/backward_weights_taps.h"
 #include "conv/backward_weights_tile.h"
 #include "conv/pace.h"
@@ -31,6 +32,7 @@ typedef struct blocking {
   bool by_rows;     /* a window row at a time, all through the block */
   int64_t tasks;
   evr_taps_function *add_row; /* by tiles; or NULL */
+  bool by_lines;              /* these of image rows, not of output rows */
   int64_t columns;            /* of the padded image that windows reach */
   size_t x_bytes, g_bytes, sums_bytes, offset_bytes, list_bytes, zero_bytes, slot_bytes;
 } blocking;
@@ -44,6 +46,8 @@ static void choose_tiles(blocking *b, const evr_conv2d_problem *p, int64_t threa
   const bool collide = d->in_channels * (int64_t)sizeof(float) % EVR_PACE_COLLIDE == 0;
   b->add_row = evr_taps_function_of(d->stride_width, collide);
   if (b->add_row == NULL) return;
+  b->by_lines = EVR_REGISTERS >= 32 && d->stride_height == EVR_LINES_STRIDE &&
+                d->stride_width == EVR_LINES_STRIDE;
   /* As many for each thread, of whole tiles where there are enough. */
   const int64_t vector_bytes = EVR_LANES * (int64_t)sizeof(float);
   const int64_t tasks =
@@ -338,6 +342,52 @@ static void list_row(const job *j, const lists *l, const float *x, int64_t row) 
   for (int64_t i = 0; i < columns; i++) list[i] = offsets[i] < 0 ? zeros : from + offsets[i];
 }
 
+/* What a task of tiles takes of an image: from its first channel on. */
+typedef struct tiled {
+  const float *x, *g;
+  int64_t vectors;
+  float *sums; /* of a block */
+} tiled;
+
+/* Output rows [begin, end), one at a time. */
+static void add_rows(const job *j, const lists *l, const tiled *t, int64_t begin, int64_t end) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const int64_t width = j->p->sizes.conv_width, columns = j->b.columns;
+  evr_taps_row row = {
+      .g_pixel = d->in_channels, .width = width, .vectors = t->vectors, .sums = t->sums};
+  int64_t listed = 0;
+  for (int64_t oh = begin; oh < end; oh++) {
+    const int64_t top = oh * d->stride_height;
+    for (listed = evr_max(listed, top); listed < top + EVR_TAPS_WIDTH; listed++)
+      list_row(j, l, t->x, listed);
+    for (int64_t kh = 0; kh < EVR_TAPS_WIDTH; kh++)
+      row.pixels[kh] = l->rows + (top + kh) % EVR_TAPS_WIDTH * columns;
+    row.g = t->g + oh * width * d->in_channels;
+    j->b.add_row(&row);
+  }
+}
+
+/* The same, by the rows of the image that they reach. */
+static void add_lines(const job *j, const lists *l, const tiled *t, int64_t begin, int64_t end) {
+  const int64_t channels = j->p->desc.in_channels, width = j->p->sizes.conv_width;
+  const int64_t last = (end - 1) * EVR_LINES_STRIDE + EVR_TAPS_WIDTH;
+  for (int64_t row = begin * EVR_LINES_STRIDE; row < last; row++) {
+    list_row(j, l, t->x, row);
+    evr_taps_line line = {.pixels = l->rows + row % EVR_TAPS_WIDTH * j->b.columns,
+                          .width = width,
+                          .vectors = t->vectors,
+                          .g_pixel = channels,
+                          .sums = t->sums};
+    for (int64_t kh = row % EVR_LINES_STRIDE; kh < EVR_TAPS_WIDTH; kh += EVR_LINES_STRIDE) {
+      const int64_t oh = (row - kh) / EVR_LINES_STRIDE;
+      if (row < kh || oh < begin || oh >= end) continue;
+      line.use[line.uses].kh = kh;
+      line.use[line.uses++].g = t->g + oh * width * channels;
+    }
+    evr_lines_add(&line);
+  }
+}
+
 /* A task of tiles: vectors from one on, through all images. */
 static void run_tiles(const job *j, int64_t vector, int64_t vectors, const lists *l, float *sums) {
   const evr_conv2d_problem *p = j->p;
@@ -353,19 +403,18 @@ static void run_tiles(const job *j, int64_t vector, int64_t vectors, const lists
     const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
     l->offsets[i] = iw < 0 ? -1 : iw * channels;
   }
-  evr_taps_row row = {.g_pixel = channels, .width = width, .vectors = vectors, .sums = block};
   for (int64_t n = 0; n < d->batch; n++) {
-    const float *x = j->call->x + n * d->in_height * d->in_width * channels + channel;
-    int64_t listed = 0;
-    for (int64_t oh = 0; oh < height; oh++) {
-      const int64_t top = oh * d->stride_height;
-      for (listed = evr_max(listed, top); listed < top + EVR_TAPS_WIDTH; listed++)
-        list_row(j, l, x, listed);
-      for (int64_t kh = 0; kh < EVR_TAPS_WIDTH; kh++)
-        row.pixels[kh] = l->rows + (top + kh) % EVR_TAPS_WIDTH * b->columns;
-      row.g = j->call->g + (n * height + oh) * width * channels + channel;
-      b->add_row(&row);
-      if ((oh + 1) % b->block_rows != 0 && oh + 1 < height) continue;
+    const tiled t = {.x = j->call->x + n * d->in_height * d->in_width * channels + channel,
+                     .g = j->call->g + n * height * width * channels + channel,
+                     .vectors = vectors,
+                     .sums = block};
+    for (int64_t begin = 0, end; begin < height; begin = end) {
+      end = evr_min(begin + b->block_rows, height);
+      /* Where registers are too few, nothing of it is compiled. */
+      if (EVR_REGISTERS >= 32 && b->by_lines)
+        add_lines(j, l, &t, begin, end);
+      else
+        add_rows(j, l, &t, begin, end);
       for (int64_t i = 0; i < floats; i += EVR_LANES) {
         vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(block + i)));
         vf_store(block + i, vf_zero());

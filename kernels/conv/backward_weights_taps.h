@@ -21,11 +21,9 @@
 /* The tile, T x V. */
 #define EVR_TAPS_COLUMNS (EVR_REGISTERS < 32 ? 4 : 7)
 #define EVR_TAPS_VECTORS 2
-/* The same for long pixels. */
-#define EVR_TAPS_LONG_COLUMNS 4
-#define EVR_TAPS_LONG_VECTORS (EVR_REGISTERS < 32 ? 2 : 4)
+#define EVR_TAPS_LONG_VECTORS (EVR_REGISTERS < 32 ? 2 : 3) /* for long pixels */
 #define EVR_TAPS_MOST_COLUMNS 7
-#define EVR_TAPS_MOST_VECTORS 4
+#define EVR_TAPS_MOST_VECTORS 3
 
 /* One row of the output. */
 typedef struct evr_taps_row {
@@ -85,12 +83,22 @@ EVR_INLINE void evr_taps_tile(const evr_taps_row *row, const int T, const int V,
   }
 }
 
+/* How many of the vectors that are left a tile of V takes: four are two times two. */
+static inline int64_t evr_taps_share(int64_t left, int64_t V) {
+  return left >= V && (V != 3 || left != 4) ? V : evr_min(left, 2);
+}
+
 EVR_INLINE void evr_taps_columns(const evr_taps_row *row, const int T, const int V, const int S,
                                  int64_t first) {
-  int64_t v = 0;
-  for (; v + V <= row->vectors; v += V) evr_taps_tile(row, T, V, S, first, v);
-  for (; V > 2 && v + 2 <= row->vectors; v += 2) evr_taps_tile(row, T, 2, S, first, v);
-  for (; v < row->vectors; v++) evr_taps_tile(row, T, 1, S, first, v);
+  for (int64_t v = 0, count; v < row->vectors; v += count) {
+    count = evr_taps_share(row->vectors - v, V);
+    if (V == 3 && count == 3)
+      evr_taps_tile(row, T, 3, S, first, v);
+    else if (count == 2)
+      evr_taps_tile(row, T, 2, S, first, v);
+    else
+      evr_taps_tile(row, T, 1, S, first, v);
+  }
 }
 
 EVR_INLINE void evr_taps_run(const evr_taps_row *row, const int T, const int V, const int S) {
@@ -117,10 +125,10 @@ static void evr_taps_s2(const evr_taps_row *row) {
   evr_taps_run(row, EVR_TAPS_COLUMNS, EVR_TAPS_VECTORS, 2);
 }
 static void evr_taps_s1_long(const evr_taps_row *row) {
-  evr_taps_run(row, EVR_TAPS_LONG_COLUMNS, EVR_TAPS_LONG_VECTORS, 1);
+  evr_taps_run(row, EVR_TAPS_COLUMNS, EVR_TAPS_LONG_VECTORS, 1);
 }
 static void evr_taps_s2_long(const evr_taps_row *row) {
-  evr_taps_run(row, EVR_TAPS_LONG_COLUMNS, EVR_TAPS_LONG_VECTORS, 2);
+  evr_taps_run(row, EVR_TAPS_COLUMNS, EVR_TAPS_LONG_VECTORS, 2);
 }
 
 /* NULL: none is made for this stride. */
