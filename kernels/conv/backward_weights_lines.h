@@ -69,9 +69,9 @@ EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int
     for (int v = 0; v < V; v++) {
       const vf x = vf_once(vf_load(from + v * EVR_LANES));
       EVR_UNROLL
-      for (int t = 0; t < T; t++) {
-        const int k = column - t * S;
-        if (k < 0 || k >= K) continue;
+      for (int k = 0; k < K; k++) {
+        const int t = (column - k) / S;
+        if (column < k || (column - k) % S != 0 || t >= T) continue;
         EVR_UNROLL
         for (int u = 0; u < U; u++) acc[u][k][v] = vf_fma(x, value[u][t][v], acc[u][k][v]);
       }
