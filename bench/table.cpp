@@ -35,6 +35,9 @@ constexpr int figures_width =
     1 + variant_width + 1 + time_width + 1 + rate_width + 1 + percent_width;
 constexpr int extra_width = 9;  // lowest time and workspace, where there is room
 
+// Of --compare variants: the longest name of a variant.
+constexpr int whole_name_width = 24;
+
 // Columns of the table of --compare variants where there are many layers, after the layer's name.
 constexpr size_t many_layers = 40;
 constexpr int choice_width = 18, choice_time_width = 8;
@@ -340,7 +343,7 @@ void Table::variants_layer(const LayerResult &layer) {
     const double speedup =
         reference && &c != reference ? reference->timing.reported_ns / c.timing.reported_ns : 0;
     const double speed = rate(layer, c);
-    std::string line = left(c.name, 19) + right(time_text(c.timing.reported_ns), 9) +
+    std::string line = left(c.name, whole_name_width) + right(time_text(c.timing.reported_ns), 9) +
                        right(rate_text(speed), 8) + (operations_ ? " GF/s" : " GB/s") +
                        right(percent(fraction_of_best(layer, c, context_.machine, threads)), 6) +
                        right(speedup > 0 ? number(speedup, speedup < 10 ? 1 : 0) + "x" : "", 7) +
@@ -458,7 +461,7 @@ void Table::variants_summary(const SuiteResult &suite, const Summary &summary) {
   for (const Overall &o : summary.overall) best = std::max(best, o.rate);
   for (const Overall &o : summary.overall) {
     const std::string name = o.role == Role::ours ? "as chosen" : o.name;
-    std::string line = left(name, 19) + right(std::to_string(o.layers), 5) +
+    std::string line = left(name, whole_name_width) + right(std::to_string(o.layers), 5) +
                        (o.layers == 1 ? " layer " : " layers") + right(rate_text(o.rate), 8) +
                        (operations_ ? " GF/s" : " GB/s") + right(percent(o.fraction), 6) + "  ";
     out_ << "  " << line << bar(o.rate / best, style_.width - 2 - width_of(line)) << "\n";

@@ -29,6 +29,7 @@ SOURCES = [
     ("gemm_gemm.tmpl.c", "direct, NCHW; im2col; Winograd's products; dense", 2),
     ("conv_depthwise_nhwc.tmpl.c", "depthwise, NHWC, and NCHW with small planes", 2),
     ("conv_depthwise_nchw.tmpl.c", "depthwise, NCHW", 2),
+    ("conv_depthwise_stride2.tmpl.c", "backward data, depthwise with stride 2", 1),
     ("conv_few_outputs.tmpl.c", "few outputs", 2),
     ("conv_winograd.tmpl.c", "Winograd's transforms", 2),
     ("conv_backward_weights.tmpl.c", "backward weights, direct", 2),

@@ -64,6 +64,7 @@ extern const evr_kernel evr_conv2d_reference;
 /* Backward data and transposed convolution by the forward variant of the name. */
 extern const evr_kernel evr_conv2d_turned_amx_bf16x2, evr_conv2d_turned_amx_bf16x3;
 DECLARE(evr_conv2d_turned_depthwise);
+DECLARE(evr_conv2d_turned_depthwise_stride2);
 DECLARE(evr_conv2d_turned_direct);
 DECLARE(evr_conv2d_turned_few_outputs);
 DECLARE(evr_conv2d_turned_im2col_gemm);
@@ -98,6 +99,7 @@ extern const evr_kernel evr_softmax_reference;
 
 /* clang-format off */
 #define TURNED_ROWS(operation)                                                                \
+  ROWS(operation, "depthwise-stride2", evr_conv2d_turned_depthwise_stride2)                   \
   ROWS(operation, "depthwise", evr_conv2d_turned_depthwise)                                   \
   ROWS(operation, "direct", evr_conv2d_turned_direct)                                         \
   ROWS(operation, "few-outputs", evr_conv2d_turned_few_outputs)                               \

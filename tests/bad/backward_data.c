@@ -160,6 +160,17 @@ static const bad_row rows[] = {
             "needs at most 4 input channels a group; desc.in_channels is 5 and desc.groups 1"),
     REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
             "needs one output channel a group; desc.out_channels is 6 and desc.groups 2"),
+    REFUSED(PLANNED, "depthwise-stride2-scalar", SET(desc.layout, EVR_NCHW),
+            "needs desc.layout NHWC; it is NCHW"),
+    REFUSED(
+        PLANNED, "depthwise-stride2-scalar", SET(desc.groups, 2),
+        "needs one channel in and out of each group; desc.in_channels is 4, desc.out_channels 6 "
+        "and desc.groups 2"),
+    {PLANNED,
+     {SET_TEXT(common.options.variant, "depthwise-stride2-scalar"), SET(desc.groups, 4),
+      SET(desc.out_channels, 4), SET(desc.stride_height, 2)},
+     EVR_UNSUPPORTED,
+     {"needs desc.stride_width 2; it is 1"}},
     {PLANNED,
      {SET_TEXT(common.options.variant, "few-outputs-scalar"), SET(desc.groups, 2),
       SET(desc.dilation_height, INT64_C(1) << 20), SET(desc.pad_top, INT64_C(1) << 21)},

@@ -186,6 +186,10 @@ static const bad_row rows[] = {
             "needs at most 4 output channels a group; desc.out_channels is 5 and desc.groups 1"),
     REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
             "needs one input channel a group; desc.in_channels is 6 and desc.groups 2"),
+    REFUSED(
+        PLANNED, "depthwise-stride2-scalar", SET(desc.groups, 2),
+        "needs one channel in and out of each group; desc.in_channels is 6, desc.out_channels 4 "
+        "and desc.groups 2"),
     REFUSED_FAST(PLANNED, "winograd4-scalar", SET(desc.groups, 2),
                  "needs desc.kernel_height 3; it is 3, of which desc.stride_height 2 leaves 2"),
     {PLANNED,

@@ -111,7 +111,7 @@ bool conv2d_random_case(walk *walk, conv2d_case *c);
 
 /* Cases of which a plan may keep much, since they are small, and of which it may not: every index
  * below CONV2D_PLAN_CASES. */
-#define CONV2D_PLAN_CASES 32
+#define CONV2D_PLAN_CASES 34
 conv2d_case conv2d_plan_case(int index);
 
 /* Two threads, one for each argument. Both wait for the other before they call the library, a

@@ -159,6 +159,27 @@ static void depthwise(grid *g) {
       }
 }
 
+/* Windows of 3x3 that move by 2, one group a channel: their gradients may be computed in quads of
+ * pixels, which images and pads cut in every place. */
+static void quads(grid *g) {
+  static const int64_t channels[] = {1, 8, 15, 16, 17, 35}, sizes[] = {1, 2, 3, 4, 7, 10, 13, 16};
+  static const int64_t pads[][4] = {
+      {0, 1, 0, 1}, {1, 1, 1, 1}, {2, 0, 3, 2}, {1, 6, 4, 5}, {0, 0, 0, 0}};
+  for (int i = 0; i < 6 * COUNT(channels) * COUNT(pads); i++) {
+    const int64_t *pad = pads[i % COUNT(pads)];
+    conv2d_case c = plain_case(channels[i % COUNT(channels)], sizes[(i / 3) % COUNT(sizes)],
+                               sizes[(i / 7 + i) % COUNT(sizes)], channels[i % COUNT(channels)], 3);
+    c.desc.batch = 1 + i % 4 / 3;
+    c.desc.groups = c.desc.in_channels;
+    c.desc.stride_height = c.desc.stride_width = 2;
+    set_pads(&c.desc, pad[0], pad[1], pad[2], pad[3]);
+    c.desc.activation.kind = i % 4 == 1 ? EVR_RELU : i % 4 == 2 ? EVR_SILU : EVR_IDENTITY;
+    c.desc.filter_layout = i % 2 ? EVR_OIHW : EVR_HWIO;
+    c.desc.layout = i % 8 == 7 ? EVR_NCHW : EVR_NHWC;
+    visit_case(g, c);
+  }
+}
+
 /* Everything that is fused behind the sum. */
 static void epilogues(grid *g) {
   static const int64_t outputs[] = {1, 5, 16, 33, 67};
@@ -363,6 +384,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   windows(&g);
   groups(&g);
   depthwise(&g);
+  quads(&g);
   epilogues(&g);
   shapes(&g);
   squares(&g);
@@ -398,7 +420,9 @@ bool conv2d_random_case(walk *w, conv2d_case *c) {
     d->in_channels = d->groups * random_between(r, 1, 9);
     d->out_channels = d->groups * random_between(r, 1, 19);
   }
-  const bool square = d->groups == 1 && random_chance(r, 25); /* what Winograd's tiles take */
+  /* What Winograd's tiles take, or a depthwise gradient's quads. */
+  const bool one = d->groups == 1, quads = d->groups == d->in_channels && !one;
+  const bool square = (one || quads) && random_chance(r, 25);
   d->kernel_height = random_between(r, 1, 5);
   d->kernel_width = random_between(r, 1, 7);
   d->stride_height = usually_one(r, 4);
@@ -407,7 +431,8 @@ bool conv2d_random_case(walk *w, conv2d_case *c) {
   d->dilation_width = usually_one(r, 3);
   if (square) {
     d->kernel_height = d->kernel_width = 3;
-    d->stride_height = d->stride_width = d->dilation_height = d->dilation_width = 1;
+    d->stride_height = d->stride_width = one ? 1 : 2;
+    d->dilation_height = d->dilation_width = 1;
   }
   if (random_chance(r, 70)) {
     d->pad_top = random_between(r, 0, 4);

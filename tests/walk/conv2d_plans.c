@@ -30,6 +30,7 @@ static const plan_shape shapes[] = {
     {1, 1, 20, 7, 7, 16, 3, 1, 1, 1, EVR_PAD_ZERO},
     {1, 1, 4, 11, 10, 16, 5, 2, 1, 2, EVR_PAD_ZERO},
     {1, 21, 21, 4, 5, 21, 3, 1, 1, 1, EVR_PAD_ZERO},
+    {1, 20, 20, 5, 6, 20, 3, 2, 1, 1, EVR_PAD_ZERO},
     {1, 1, 20, 5, 18, 3, 3, 1, 1, 1, EVR_PAD_ZERO},
     /* And that do not. */
     {1, 1, 21, 19, 23, 21, 3, 1, 1, 0, EVR_PAD_ZERO},
