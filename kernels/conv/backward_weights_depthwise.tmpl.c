@@ -4,8 +4,8 @@
  *
  * NHWC is read where it lies. The last channels, if they do not fill a vector, and those of NCHW
  * are copied first, a block's part of the image and of g, with padding written out, so that what is
- * read is side by side. A task owns its sums, so blocks come in their order whatever the
- * threads. */
+ * read is side by side. A task owns its sums, of all blocks in their order or of one, and
+ * these are added up in that order: so the bits are the same whatever the threads. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -22,6 +22,11 @@
 #define MOST_TAPS 5
 /* Of a pixel, what a task of tiles takes at most. */
 #define TILED_BYTES 1024
+/* And at least: where threads would have less, blocks are shared out instead. The caches ask for
+ * the lines beside those that are read, so with half of a pixel a thread would fetch it whole. */
+#define LEAST_TILED_BYTES 512
+/* Sums of blocks that one thread adds up, at most. */
+#define SERIAL_FLOATS 65536
 
 typedef struct blocking {
   int64_t block_rows, pixels; /* of a block, at most */
@@ -34,7 +39,12 @@ typedef struct blocking {
   evr_taps_function *add_row; /* by tiles; or NULL */
   bool by_lines;              /* these of image rows, not of output rows */
   int64_t columns;            /* of the padded image that windows reach */
-  size_t x_bytes, g_bytes, sums_bytes, offset_bytes, list_bytes, zero_bytes, slot_bytes;
+  bool by_blocks;             /* tiles' tasks are blocks, whose sums are kept */
+  int64_t blocks, threads;    /* of all images; that share them */
+  int64_t range;              /* tasks of a thread: whole blocks, then its vectors of others */
+  int64_t whole;              /* of these, whole blocks */
+  size_t x_bytes, g_bytes, sums_bytes, offset_bytes, list_bytes, slot_bytes;
+  size_t column_bytes, zero_bytes, kept_bytes; /* which threads share */
 } blocking;
 
 /* Tiles, if they serve the problem: then all taps are summed up by them. */
@@ -55,6 +65,13 @@ static void choose_tiles(blocking *b, const evr_conv2d_problem *p, int64_t threa
   b->unit = evr_ceil_div(b->in_place, tasks);
   if (b->in_place >= EVR_TAPS_VECTORS * threads) b->unit = evr_round_up(b->unit, EVR_TAPS_VECTORS);
   b->columns = (p->sizes.conv_width - 1) * d->stride_width + EVR_TAPS_WIDTH;
+  b->blocks = d->batch * evr_ceil_div(p->sizes.conv_height, b->block_rows);
+  b->by_blocks = b->in_place * EVR_LANES == d->in_channels && b->in_place >= threads &&
+                 b->in_place * vector_bytes < LEAST_TILED_BYTES * threads &&
+                 b->blocks >= 3 * threads;
+  b->threads = threads;
+  b->whole = b->blocks / threads;
+  b->range = b->whole + b->blocks % threads;
 }
 
 static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
@@ -83,15 +100,16 @@ static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
   if (b.add_row != NULL) {
     /* Those of a block, and of all before it. */
     b.sums_bytes = evr_size_floats_of(2, b.unit, EVR_TAPS_SUMS, EVR_LANES);
-    b.offset_bytes = evr_size_sum(
-        b.offset_bytes, evr_size_lines(evr_size_product((size_t)b.columns, sizeof(int64_t))));
+    b.column_bytes = evr_size_lines(evr_size_product((size_t)b.columns, sizeof(int64_t)));
     b.list_bytes = evr_size_lines(
         evr_size_product(evr_size_product((size_t)b.columns, EVR_TAPS_WIDTH), sizeof(float *)));
-    b.zero_bytes = evr_size_floats(b.unit * EVR_LANES);
+    b.zero_bytes = evr_size_floats(b.in_place * EVR_LANES);
+    if (b.by_blocks)
+      b.kept_bytes = evr_size_floats_of(b.blocks, b.in_place, EVR_TAPS_SUMS, EVR_LANES);
   }
   b.slot_bytes = evr_size_sum(
       evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_sum(b.sums_bytes, b.offset_bytes)),
-      evr_size_sum(b.list_bytes, b.zero_bytes));
+      b.list_bytes);
   return b;
 }
 
@@ -107,13 +125,19 @@ static bool accepts(const void *problem, char *reason) {
 
 static size_t workspace_size(const void *problem) {
   const evr_conv2d_backward_problem *p = problem;
-  return evr_size_product(make_blocking(p).slot_bytes, (size_t)p->common.parallel.threads);
+  const blocking b = make_blocking(p);
+  return evr_size_sum(evr_size_product(b.slot_bytes, (size_t)p->common.parallel.threads),
+                      evr_size_sum(evr_size_sum(b.column_bytes, b.zero_bytes), b.kept_bytes));
 }
 
 typedef struct job {
   const evr_conv2d_problem *p;
   const evr_conv2d_backward_weights_call *call;
   blocking b;
+  /* Of tiles: each column of the padded image from its row's start on, -1: zeros; a pixel of these;
+   * and sums of blocks, [block][vector][EVR_TAPS_SUMS][EVR_LANES]. */
+  int64_t *offsets;
+  float *zeros, *kept;
 } job;
 
 /* The images of a task's channels, as they are read: in place, or a copy with its padding. */
@@ -321,19 +345,13 @@ static void write_sums(const job *j, const float *sums, int64_t vectors, int64_t
     }
 }
 
-/* What a task of tiles reads its image through. */
-typedef struct lists {
-  const float **rows; /* [row modulo EVR_TAPS_WIDTH][column]: its pixels */
-  int64_t *offsets;   /* of each column from the row's start, -1: zeros */
-  float *zeros;
-} lists;
-
-/* The pixels of a row of the padded image; row 0 of the image itself is at x. */
-static void list_row(const job *j, const lists *l, const float *x, int64_t row) {
+/* The pixels of a row of the padded image; row 0 of the image itself is at x. What a task reads its
+ * image through: rows[row modulo EVR_TAPS_WIDTH][column]. */
+static void list_row(const job *j, const float **rows, const float *x, int64_t row) {
   const evr_conv2d_desc *d = &j->p->desc;
   const int64_t ih = evr_source_pixel(row - d->pad_top, d->in_height, d->pad_mode);
-  const int64_t columns = j->b.columns, *const offsets = l->offsets;
-  const float *const zeros = l->zeros, **const list = l->rows + row % EVR_TAPS_WIDTH * columns;
+  const int64_t columns = j->b.columns, *const offsets = j->offsets;
+  const float *const zeros = j->zeros, **const list = rows + row % EVR_TAPS_WIDTH * columns;
   if (ih < 0) {
     for (int64_t i = 0; i < columns; i++) list[i] = zeros;
     return;
@@ -344,13 +362,22 @@ static void list_row(const job *j, const lists *l, const float *x, int64_t row) 
 
 /* What a task of tiles takes of an image: from its first channel on. */
 typedef struct tiled {
-  const float *x, *g;
+  const float *x, *g, **rows;
   int64_t vectors;
   float *sums; /* of a block */
 } tiled;
 
+static tiled tiles_of(const job *j, int64_t n, int64_t vector, int64_t vectors) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const int64_t g_pixels = j->p->sizes.conv_height * j->p->sizes.conv_width;
+  const int64_t channel = vector * EVR_LANES;
+  return (tiled){.x = j->call->x + n * d->in_height * d->in_width * d->in_channels + channel,
+                 .g = j->call->g + n * g_pixels * d->in_channels + channel,
+                 .vectors = vectors};
+}
+
 /* Output rows [begin, end), one at a time. */
-static void add_rows(const job *j, const lists *l, const tiled *t, int64_t begin, int64_t end) {
+static void add_rows(const job *j, const tiled *t, int64_t begin, int64_t end) {
   const evr_conv2d_desc *d = &j->p->desc;
   const int64_t width = j->p->sizes.conv_width, columns = j->b.columns;
   evr_taps_row row = {
@@ -359,21 +386,21 @@ static void add_rows(const job *j, const lists *l, const tiled *t, int64_t begin
   for (int64_t oh = begin; oh < end; oh++) {
     const int64_t top = oh * d->stride_height;
     for (listed = evr_max(listed, top); listed < top + EVR_TAPS_WIDTH; listed++)
-      list_row(j, l, t->x, listed);
+      list_row(j, t->rows, t->x, listed);
     for (int64_t kh = 0; kh < EVR_TAPS_WIDTH; kh++)
-      row.pixels[kh] = l->rows + (top + kh) % EVR_TAPS_WIDTH * columns;
+      row.pixels[kh] = t->rows + (top + kh) % EVR_TAPS_WIDTH * columns;
     row.g = t->g + oh * width * d->in_channels;
     j->b.add_row(&row);
   }
 }
 
 /* The same, by the rows of the image that they reach. */
-static void add_lines(const job *j, const lists *l, const tiled *t, int64_t begin, int64_t end) {
+static void add_lines(const job *j, const tiled *t, int64_t begin, int64_t end) {
   const int64_t channels = j->p->desc.in_channels, width = j->p->sizes.conv_width;
   const int64_t last = (end - 1) * EVR_LINES_STRIDE + EVR_TAPS_WIDTH;
   for (int64_t row = begin * EVR_LINES_STRIDE; row < last; row++) {
-    list_row(j, l, t->x, row);
-    evr_taps_line line = {.pixels = l->rows + row % EVR_TAPS_WIDTH * j->b.columns,
+    list_row(j, t->rows, t->x, row);
+    evr_taps_line line = {.pixels = t->rows + row % EVR_TAPS_WIDTH * j->b.columns,
                           .width = width,
                           .vectors = t->vectors,
                           .g_pixel = channels,
@@ -388,44 +415,77 @@ static void add_lines(const job *j, const lists *l, const tiled *t, int64_t begi
   }
 }
 
+/* The sums of a block, of which that row is the first, to those at sums. */
+static void add_tiles(const job *j, const tiled *t, int64_t row) {
+  const int64_t end = evr_min(row + j->b.block_rows, j->p->sizes.conv_height);
+  /* Where registers are too few, nothing of it is compiled. */
+  if (EVR_REGISTERS >= 32 && j->b.by_lines)
+    add_lines(j, t, row, end);
+  else
+    add_rows(j, t, row, end);
+}
+
+/* All sums of some vectors. */
+static void write_tiles(const job *j, const float *sums, int64_t vector, int64_t vectors) {
+  for (int64_t v = 0; v < vectors; v++, sums += EVR_TAPS_SUMS * EVR_LANES) {
+    const int64_t c = (vector + v) * EVR_LANES;
+    write_sums(j, sums, 1, c, EVR_LANES);
+    if (j->call->dbias != NULL) vf_store(j->call->dbias + c, vf_load(sums + j->b.taps * EVR_LANES));
+  }
+}
+
 /* A task of tiles: vectors from one on, through all images. */
-static void run_tiles(const job *j, int64_t vector, int64_t vectors, const lists *l, float *sums) {
-  const evr_conv2d_problem *p = j->p;
-  const evr_conv2d_desc *d = &p->desc;
-  const blocking *b = &j->b;
-  const int64_t height = p->sizes.conv_height, width = p->sizes.conv_width;
-  const int64_t channels = d->in_channels, channel = vector * EVR_LANES;
+static void run_tiles(const job *j, int64_t vector, int64_t vectors, const float **rows,
+                      float *sums) {
   const int64_t floats = vectors * EVR_TAPS_SUMS * EVR_LANES;
   float *const block = sums + floats;
   memset(sums, 0, 2 * (size_t)floats * sizeof *sums);
-  memset(l->zeros, 0, (size_t)(vectors * EVR_LANES) * sizeof *l->zeros);
-  for (int64_t i = 0; i < b->columns; i++) {
-    const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
-    l->offsets[i] = iw < 0 ? -1 : iw * channels;
-  }
-  for (int64_t n = 0; n < d->batch; n++) {
-    const tiled t = {.x = j->call->x + n * d->in_height * d->in_width * channels + channel,
-                     .g = j->call->g + n * height * width * channels + channel,
-                     .vectors = vectors,
-                     .sums = block};
-    for (int64_t begin = 0, end; begin < height; begin = end) {
-      end = evr_min(begin + b->block_rows, height);
-      /* Where registers are too few, nothing of it is compiled. */
-      if (EVR_REGISTERS >= 32 && b->by_lines)
-        add_lines(j, l, &t, begin, end);
-      else
-        add_rows(j, l, &t, begin, end);
+  for (int64_t n = 0; n < j->p->desc.batch; n++) {
+    tiled t = tiles_of(j, n, vector, vectors);
+    t.rows = rows;
+    t.sums = block;
+    for (int64_t row = 0; row < j->p->sizes.conv_height; row += j->b.block_rows) {
+      add_tiles(j, &t, row);
       for (int64_t i = 0; i < floats; i += EVR_LANES) {
         vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(block + i)));
         vf_store(block + i, vf_zero());
       }
     }
   }
-  for (int64_t v = 0; v < vectors; v++, sums += EVR_TAPS_SUMS * EVR_LANES) {
-    const int64_t c = channel + v * EVR_LANES;
-    write_sums(j, sums, 1, c, EVR_LANES);
-    if (j->call->dbias != NULL) vf_store(j->call->dbias + c, vf_load(sums + b->taps * EVR_LANES));
+  write_tiles(j, sums, vector, vectors);
+}
+
+/* A task of tiles: a block, or a thread's vectors of one of the last, which all threads share. */
+static void run_block(void *argument, int64_t task, int slot) {
+  const job *j = argument;
+  const blocking *b = &j->b;
+  const int64_t threads = b->threads, own = task / b->range, i = task % b->range;
+  int64_t block = own * b->whole + i, vector = 0, end = b->in_place;
+  if (i >= b->whole) {
+    block = threads * b->whole + i - b->whole;
+    vector = own * b->in_place / threads;
+    end = (own + 1) * b->in_place / threads;
   }
+  const int64_t rows = evr_ceil_div(j->p->sizes.conv_height, b->block_rows);
+  const int64_t pitch = EVR_TAPS_SUMS * EVR_LANES;
+  tiled t = tiles_of(j, block / rows, vector, end - vector);
+  t.rows = (const float **)(void *)((char *)j->call->workspace + (size_t)slot * b->slot_bytes);
+  t.sums = j->kept + (block * b->in_place + vector) * pitch;
+  memset(t.sums, 0, (size_t)((end - vector) * pitch) * sizeof *t.sums);
+  add_tiles(j, &t, block % rows * b->block_rows);
+}
+
+/* Adds up the sums of blocks, of one vector of channels. */
+static void add_blocks(void *argument, int64_t vector, int slot) {
+  const job *j = argument;
+  const int64_t pitch = EVR_TAPS_SUMS * EVR_LANES;
+  float sums[EVR_TAPS_SUMS * EVR_LANES] = {0.0f};
+  (void)slot;
+  const float *from = j->kept + vector * pitch;
+  for (int64_t block = 0; block < j->b.blocks; block++, from += j->b.in_place * pitch)
+    for (int64_t i = 0; i < pitch; i += EVR_LANES)
+      vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(from + i)));
+  write_tiles(j, sums, vector, 1);
 }
 
 static void run_task(void *argument, int64_t task, int slot) {
@@ -443,10 +503,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   scratch += b->x_bytes + b->g_bytes + b->sums_bytes;
   int64_t *offsets = (int64_t *)(void *)scratch;
   if (!copied && b->add_row != NULL && j->call->dweights != NULL) {
-    scratch += b->offset_bytes;
-    const lists l = {(const float **)(void *)scratch, offsets,
-                     (float *)(void *)(scratch + b->list_bytes)};
-    run_tiles(j, vector, vectors, &l, sums);
+    run_tiles(j, vector, vectors, (const float **)(void *)(scratch + b->offset_bytes), sums);
     return;
   }
   const int64_t height = p->sizes.conv_height, plane = height * p->sizes.conv_width;
@@ -477,11 +534,38 @@ static void run_task(void *argument, int64_t task, int slot) {
   if (j->call->dweights != NULL) write_sums(j, sums, vectors, channel, lanes);
 }
 
+/* What tasks of tiles share. */
+static void prepare_tiles(job *j) {
+  const evr_conv2d_desc *d = &j->p->desc;
+  const blocking *b = &j->b;
+  for (int64_t i = 0; i < b->columns; i++) {
+    const int64_t iw = evr_source_pixel(i - d->pad_left, d->in_width, d->pad_mode);
+    j->offsets[i] = iw < 0 ? -1 : iw * d->in_channels;
+  }
+  memset(j->zeros, 0, b->zero_bytes);
+}
+
 static void forward(const void *problem, const void *call) {
   const evr_conv2d_backward_problem *p = problem;
   const evr_conv2d_problem conv = evr_without_idle_strides(&p->conv);
-  job j = {&conv, call, make_blocking(p)};
-  evr_parallel_for(&p->common.parallel, j.b.tasks, run_task, &j);
+  evr_parallel parallel = p->common.parallel;
+  job j = {.p = &conv, .call = call, .b = make_blocking(p)};
+  if (j.b.add_row == NULL || j.call->dweights == NULL) {
+    evr_parallel_for(&parallel, j.b.tasks, run_task, &j);
+    return;
+  }
+  char *shared = (char *)j.call->workspace + (size_t)parallel.threads * j.b.slot_bytes;
+  j.offsets = (int64_t *)(void *)shared;
+  j.zeros = (float *)(void *)(shared + j.b.column_bytes);
+  j.kept = (float *)(void *)(shared + j.b.column_bytes + j.b.zero_bytes);
+  prepare_tiles(&j);
+  if (!j.b.by_blocks) {
+    evr_parallel_for(&parallel, j.b.tasks, run_task, &j);
+    return;
+  }
+  evr_parallel_for(&parallel, parallel.threads * j.b.range, run_block, &j);
+  if (j.b.kept_bytes <= SERIAL_FLOATS * sizeof(float)) parallel.threads = 1;
+  evr_parallel_for(&parallel, j.b.in_place, add_blocks, &j);
 }
 
 /* A load and a product for each tap; and the copies. So it is without tiles, which take 0.44 to

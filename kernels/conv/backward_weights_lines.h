@@ -17,6 +17,8 @@
 /* The tile, T x V. */
 #define EVR_LINES_COLUMNS 7
 #define EVR_LINES_VECTORS 3
+/* Vectors of a pixel that are few. */
+#define EVR_LINES_FEW 4
 /* Rows of windows that have a row of the image, at most. */
 #define EVR_LINES_USES 2
 
@@ -95,6 +97,60 @@ EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int
   }
 }
 
+/* Few vectors: all columns of the row by V vectors, which are whole pixels, or nearly. Loads then
+ * come in the order of memory, each so far from the last that it is foreseen. */
+EVR_INLINE void evr_lines_pixels(const evr_taps_line *line, const int U, const int V) {
+  const int K = EVR_TAPS_WIDTH, S = EVR_LINES_STRIDE, pitch = EVR_TAPS_SUMS * EVR_LANES;
+  const float *const *pixels = line->pixels;
+  const float *g[EVR_LINES_USES];
+  float *sums[EVR_LINES_USES];
+  vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_FEW], x[EVR_LINES_FEW], bias[EVR_LINES_FEW];
+  EVR_UNROLL
+  for (int u = 0; u < U; u++) {
+    g[u] = line->use[u].g;
+    sums[u] = line->sums + line->use[u].kh * K * EVR_LANES;
+    EVR_UNROLL
+    for (int i = 0; i < K * V; i++)
+      acc[u][i % K][i / K] = vf_load(sums[u] + i / K * pitch + i % K * EVR_LANES);
+  }
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) {
+    x[v] = vf_load(pixels[0] + v * EVR_LANES);
+    bias[v] = vf_load(line->sums + v * pitch + K * K * EVR_LANES);
+  }
+  EVR_ROLL
+  for (int64_t t = 0; t < line->width; t++, pixels += S) {
+    EVR_UNROLL
+    for (int v = 0; v < V; v++) {
+      vf value[EVR_LINES_USES];
+      EVR_UNROLL
+      for (int u = 0; u < U; u++) {
+        value[u] = vf_once(vf_load(g[u] + v * EVR_LANES));
+        acc[u][0][v] = vf_fma(x[v], value[u], acc[u][0][v]);
+      }
+      const vf middle = vf_once(vf_load(pixels[1] + v * EVR_LANES));
+      EVR_UNROLL
+      for (int u = 0; u < U; u++) acc[u][1][v] = vf_fma(middle, value[u], acc[u][1][v]);
+      x[v] = vf_once(vf_load(pixels[2] + v * EVR_LANES));
+      EVR_UNROLL
+      for (int u = 0; u < U; u++) acc[u][2][v] = vf_fma(x[v], value[u], acc[u][2][v]);
+      if (U == 1) bias[v] = vf_add(bias[v], value[0]);
+    }
+    if (t + 1 == line->width) break;
+    EVR_UNROLL
+    for (int u = 0; u < U; u++) g[u] += line->g_pixel;
+  }
+  EVR_UNROLL
+  for (int u = 0; u < U; u++) {
+    EVR_UNROLL
+    for (int i = 0; i < K * V; i++)
+      vf_store(sums[u] + i / K * pitch + i % K * EVR_LANES, acc[u][i % K][i / K]);
+  }
+  if (U != 1 || line->use[0].kh != 1) return;
+  EVR_UNROLL
+  for (int v = 0; v < V; v++) vf_store(line->sums + v * pitch + K * K * EVR_LANES, bias[v]);
+}
+
 EVR_INLINE void evr_lines_columns(const evr_taps_line *line, const int U, const int T,
                                   int64_t first) {
   for (int64_t v = 0, count; v < line->vectors; v += count) {
@@ -110,6 +166,13 @@ EVR_INLINE void evr_lines_columns(const evr_taps_line *line, const int U, const 
 
 EVR_INLINE void evr_lines_run(const evr_taps_line *line, const int U) {
   const int T = EVR_LINES_COLUMNS;
+  switch (line->vectors) {
+    case 4: evr_lines_pixels(line, U, 4); return;
+    case 3: evr_lines_pixels(line, U, 3); return;
+    case 2: evr_lines_pixels(line, U, 2); return;
+    case 1: evr_lines_pixels(line, U, 1); return;
+    default: break;
+  }
   int64_t i = 0;
   for (; i + T <= line->width; i += T) evr_lines_columns(line, U, T, i);
   if (line->width - i >= 4) {
