@@ -76,6 +76,9 @@ size_t evr_name_reach(const evr_conv2d_desc *desc, const char *direction, char *
 /* The reason of a variant that needs more scratch than there may be. */
 void evr_refuse_scratch(const evr_conv2d_problem *problem, size_t bytes, char *reason);
 
+/* Convolutions that evr_kernel.unite takes, at most. */
+#define EVR_MOST_UNITED 16
+
 typedef struct evr_conv2d_call {
   const float *x;
   const float *weights;  /* plain; NULL where the variant packs */

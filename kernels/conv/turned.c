@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "activation/reference.h"
-#include "conv/turned_phases.h"
+#include "conv/turned_parts.h"
 #include "core/memory.h"
 
 /* Rows are handed out in tasks of about this many floats. */
@@ -13,161 +13,9 @@
 /* Of a window in one direction: more are not searched for each pixel or row. */
 #define MANY_TAPS 64
 
-static evr_direction rows_of(const evr_conv2d_backward_problem *p) {
-  const evr_conv2d_desc *d = &p->conv.desc;
-  return (evr_direction){d->in_height,     p->conv.sizes.conv_height, d->kernel_height,
-                         d->stride_height, d->dilation_height,        d->pad_top};
-}
-
-static evr_direction columns_of(const evr_conv2d_backward_problem *p) {
-  const evr_conv2d_desc *d = &p->conv.desc;
-  return (evr_direction){d->in_width,     p->conv.sizes.conv_width, d->kernel_width,
-                         d->stride_width, d->dilation_width,        d->pad_left};
-}
-
-/* The pixels of one phase in each direction. */
-typedef struct part {
-  const evr_conv2d_backward_problem *p;
-  evr_phase rows, columns;
-  const evr_kernel *kernel;
-  evr_conv2d_problem inner; /* the convolution that gives them */
-  int64_t first_weight;     /* where its weights begin in those of all parts */
-  int64_t first_pixel;      /* likewise its pixels in dx */
-  bool copied;              /* of a copy of the gradient, cut or padded already */
-  bool direct;              /* dx is written to, else a buffer */
-  int64_t times;            /* it stands for so many parts that are like it */
-} part;
-
-/* The turned filter's weights, where they lie: the part's taps in descending order, inputs and
- * outputs exchanged. */
-static void find_weights(part *t) {
-  const evr_weight_steps *s = &t->p->conv.weights;
-  /* A single tap may be any number of taps from the next, of which there is none. */
-  const int64_t row = t->rows.taps > 1 ? t->rows.tap_step * s->row : 0;
-  const int64_t column = t->columns.taps > 1 ? t->columns.tap_step * s->column : 0;
-  t->first_weight = t->rows.tap * s->row + (t->rows.taps - 1) * row + t->columns.tap * s->column +
-                    (t->columns.taps - 1) * column;
-  t->inner.weights = (evr_weight_steps){
-      .row = -row, .column = -column, .in = s->out, .out = s->in, .group = s->group};
-}
-
-/* Whether the convolution writes to dx, and where. */
-static void find_pixels(part *t) {
-  const evr_conv2d_desc *d = &t->p->conv.desc;
-  const evr_phase *rows = &t->rows, *columns = &t->columns;
-  t->direct = rows->count == d->in_height && columns->count == d->in_width;
-  if (t->direct || !t->kernel->spreads || d->layout == EVR_NCHW) return;
-  /* A step that is never taken may be any number. */
-  const int64_t channels = d->in_channels, line = d->in_width * channels;
-  t->direct = true;
-  t->first_pixel = rows->first * line + columns->first * channels;
-  t->inner.spread = (evr_spread){.pixel = (columns->count > 1 ? d->stride_width : 1) * channels,
-                                 .row = (rows->count > 1 ? d->stride_height : 1) * line,
-                                 .image = d->in_height * line};
-}
-
-/* False where the padded gradient would be too large. */
-static bool make_part(part *t) {
-  const evr_conv2d_backward_problem *p = t->p;
-  const evr_conv2d_desc *d = &p->conv.desc;
-  const evr_phase *rows = &t->rows, *columns = &t->columns;
-  t->first_pixel = 0;
-  t->copied = rows->pad_before < 0 || rows->pad_after < 0 || columns->pad_before < 0 ||
-              columns->pad_after < 0;
-  evr_conv2d_desc inner = {.batch = d->batch,
-                           .groups = d->groups,
-                           .in_channels = d->out_channels,
-                           .in_height = p->conv.sizes.conv_height,
-                           .in_width = p->conv.sizes.conv_width,
-                           .out_channels = d->in_channels,
-                           .kernel_height = rows->taps,
-                           .kernel_width = columns->taps,
-                           .stride_height = 1,
-                           .stride_width = 1,
-                           .dilation_height = rows->dilation,
-                           .dilation_width = columns->dilation,
-                           .pad_top = rows->pad_before,
-                           .pad_bottom = rows->pad_after,
-                           .pad_left = columns->pad_before,
-                           .pad_right = columns->pad_after,
-                           .pad_mode = EVR_PAD_ZERO,
-                           .layout = d->layout,
-                           .filter_layout = d->filter_layout,
-                           .activation = p->activation};
-  if (t->copied) {
-    inner.in_height = rows->count + (rows->taps - 1) * rows->dilation;
-    inner.in_width = columns->count + (columns->taps - 1) * columns->dilation;
-    inner.pad_top = inner.pad_bottom = inner.pad_left = inner.pad_right = 0;
-  }
-  /* Here, for the sentence of the inner convolution's check would be about its own fields. Every
-   * other check passes where the caller's convolution has passed it. */
-  int64_t padded;
-  if (!evr_count_floats(d->batch, rows->count + (rows->taps - 1) * rows->dilation,
-                        columns->count + (columns->taps - 1) * columns->dilation, d->out_channels,
-                        &padded) ||
-      evr_conv2d_problem_init(&t->inner, &inner) != EVR_OK)
-    return false;
-  t->inner.common = p->common;
-  t->inner.exchanged = !p->conv.exchanged;
-  t->inner.part_of = d;
-  evr_conv2d_share_scratch(&t->inner, &t->inner.sizes, 0, p->common.parallel.threads);
-  find_weights(t);
-  find_pixels(t);
-  return true;
-}
-
-/* The phases of both directions. */
-typedef struct phases {
-  evr_phases rows, columns;
-} phases;
-
-static phases find_phases(const evr_conv2d_backward_problem *p) {
-  const evr_direction rows = rows_of(p), columns = columns_of(p);
-  phases found;
-  evr_phases_init(&found.rows, &rows);
-  evr_phases_init(&found.columns, &columns);
-  return found;
-}
-
-/* Of each part, or each kind of part, as kernel makes it. */
-typedef bool part_visit(const part *t, void *argument);
-
-/* Visits every part; stops, and returns false, where one cannot be made or visit says so. */
-static bool for_each_part(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
-                          part_visit *visit, void *argument) {
-  const phases found = find_phases(p);
-  part t = {.p = p, .kernel = kernel, .times = 1};
-  for (int64_t i = 0; i < found.rows.steps; i++) {
-    if (!evr_take_phase(&found.rows, i, &t.rows)) continue;
-    for (int64_t j = 0; j < found.columns.steps; j++)
-      if (evr_take_phase(&found.columns, j, &t.columns) && (!make_part(&t) || !visit(&t, argument)))
-        return false;
-  }
-  return true;
-}
-
-/* The same, for questions that parts of a kind answer alike: a stride of 100 has 10000 parts, of
- * at most 16 kinds where windows are not dilated. */
-static bool for_each_kind(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
-                          part_visit *visit, void *argument) {
-  const phases found = find_phases(p);
-  evr_phase_kinds rows, columns;
-  if (!evr_find_phase_kinds(&found.rows, &rows) || !evr_find_phase_kinds(&found.columns, &columns))
-    return for_each_part(p, kernel, visit, argument);
-  part t = {.p = p, .kernel = kernel};
-  for (int i = 0; i < rows.count; i++)
-    for (int j = 0; j < columns.count; j++) {
-      t.rows = rows.phases[i];
-      t.columns = columns.phases[j];
-      t.times = rows.times[i] * columns.times[j];
-      if (!make_part(&t) || !visit(&t, argument)) return false;
-    }
-  return true;
-}
-
 /* ---- may it, and what does it take ---- */
 
-static bool accepts_part(const part *t, void *argument) {
+static bool accepts_part(const evr_part *t, void *argument) {
   return t->kernel->accepts == NULL || t->kernel->accepts(&t->inner, argument);
 }
 
@@ -180,21 +28,21 @@ bool evr_turned_accepts(const void *problem, const evr_kernel *inner, char *reas
   used += (size_t)snprintf(reason + used, EVR_REASON_SIZE - used, " and ");
   used = evr_name_reach(d, "width", reason, EVR_REASON_SIZE, used);
   snprintf(reason + used, EVR_REASON_SIZE - used, ", which does not fit");
-  return for_each_kind(problem, inner, accepts_part, reason);
+  return evr_for_each_kind(problem, inner, accepts_part, reason);
 }
 
 /* What does not pack reads its weights one after the other: these are copied, so that an execution
  * with packed weights needs no others. */
-static bool packs(const part *t) {
+static bool packs(const evr_part *t) {
   return t->kernel->packed_size != NULL && t->kernel->packed_size(&t->inner) > 0;
 }
 
-static size_t packed_bytes(const part *t) {
+static size_t packed_bytes(const evr_part *t) {
   return packs(t) ? evr_size_lines(t->kernel->packed_size(&t->inner))
                   : evr_size_floats(t->inner.sizes.weights_count);
 }
 
-static bool add_packed(const part *t, void *argument) {
+static bool add_packed(const evr_part *t, void *argument) {
   size_t *bytes = argument;
   *bytes = evr_size_sum(*bytes, evr_size_product(packed_bytes(t), (size_t)t->times));
   return true;
@@ -202,7 +50,7 @@ static bool add_packed(const part *t, void *argument) {
 
 size_t evr_turned_packed_size(const void *problem, const evr_kernel *inner) {
   size_t bytes = 0;
-  for_each_kind(problem, inner, add_packed, &bytes);
+  evr_for_each_kind(problem, inner, add_packed, &bytes);
   return bytes;
 }
 
@@ -213,7 +61,7 @@ typedef struct scratch {
 
 /* A part, where its packed weights begin, and what is prepared for its shorter bands. */
 typedef struct member {
-  part t;
+  evr_part t;
   size_t packed;
   evr_prepared shorter;
 } member;
@@ -228,12 +76,14 @@ typedef struct ensemble {
   const void *problem; /* of which this is */
   scratch s;
   int64_t count; /* of parts; there are members up to MOST_MEMBERS */
-  int64_t bands; /* of each image; 0: parts go one by one */
+  int64_t bands; /* of each image; 0: parts go one by one, */
+  bool united;   /* or are one task, as the kernel's unite made it */
+  evr_conv2d_problem whole;
   member *members;
 } ensemble;
 
 /* More parts than this go one by one, and are worked out anew with each call. */
-#define MOST_MEMBERS 16
+#define MOST_MEMBERS EVR_MOST_UNITED
 /* A band of about this size is read and written once, whatever the number of its phases. */
 #if !defined(TURNED_BAND_BYTES)
 #define TURNED_BAND_BYTES 2097152
@@ -241,14 +91,14 @@ typedef struct ensemble {
 
 typedef struct gathering {
   ensemble all;
-  bool ready; /* no part waits for copies */
+  bool ready, in_place; /* no part waits for copies, and is cut into bands or not */
   int64_t most_rows;
   size_t packed;
   int gathered;
 } gathering;
 
 static int64_t count_parts(const evr_conv2d_backward_problem *p) {
-  const phases found = find_phases(p);
+  const evr_part_phases found = evr_find_parts(p);
   return found.rows.count * found.columns.count;
 }
 
@@ -256,7 +106,7 @@ static void enlarge(size_t *bytes, size_t wanted) {
   if (*bytes < wanted) *bytes = wanted;
 }
 
-static bool gather_part(const part *t, void *argument) {
+static bool gather_part(const evr_part *t, void *argument) {
   gathering *g = argument;
   ensemble *all = &g->all;
   const evr_conv2d_sizes *sizes = &t->inner.sizes;
@@ -264,7 +114,8 @@ static bool gather_part(const part *t, void *argument) {
   if (!t->direct) enlarge(&all->s.output, evr_size_floats(sizes->y_count));
   if (t->kernel->workspace_size != NULL)
     enlarge(&all->s.inner_bytes, evr_size_lines(t->kernel->workspace_size(&t->inner)));
-  if (t->copied || !t->direct || !t->kernel->prepares_bands) g->ready = false;
+  if (t->copied || !t->direct) g->in_place = false;
+  if (!g->in_place || !t->kernel->prepares_bands) g->ready = false;
   g->most_rows = evr_max(g->most_rows, t->rows.count);
   if (all->count > MOST_MEMBERS) return true;
   all->members[g->gathered++] = (member){.t = *t, .packed = g->packed};
@@ -309,17 +160,32 @@ static void try_band(const member *m, int64_t rows, scratch *s, evr_prepared *pr
   *prepared = inner.prepared;
 }
 
+/* Leaves the parts as they are where they cannot be one. */
+static void unite(ensemble *all, const evr_kernel *kernel) {
+  const void *parts[MOST_MEMBERS];
+  for (int64_t i = 0; i < all->count; i++) parts[i] = &all->members[i].t.inner;
+  all->united = kernel->unite(&all->whole, parts, (int)all->count);
+  if (!all->united) return;
+  all->s.inner_bytes = evr_size_lines(kernel->workspace_size(&all->whole));
+  kernel->prepare(&all->whole);
+}
+
 /* There is room for MOST_MEMBERS. */
 static ensemble gather(const evr_conv2d_backward_problem *p, const evr_kernel *kernel,
                        member *members) {
-  gathering g = {.all = {.problem = p, .members = members, .count = count_parts(p)}, .ready = true};
+  gathering g = {.all = {.problem = p, .members = members, .count = count_parts(p)},
+                 .ready = true,
+                 .in_place = true};
   ensemble *all = &g.all;
   if (all->count > MOST_MEMBERS)
-    for_each_kind(p, kernel, gather_part, &g);
+    evr_for_each_kind(p, kernel, gather_part, &g);
   else
-    for_each_part(p, kernel, gather_part, &g);
+    evr_for_each_part(p, kernel, gather_part, &g);
   all->bands = count_bands(p, &g);
   if (all->bands > 0) all->s.inner_bytes = 0;
+  if (all->bands == 0 && kernel->unite != NULL && g.in_place && all->count > 1 &&
+      all->count <= MOST_MEMBERS)
+    unite(all, kernel);
   for (int i = 0; i < g.gathered; i++) {
     member *m = &members[i];
     if (all->bands == 0) {
@@ -359,7 +225,7 @@ void evr_turned_make_state(const void *problem, const evr_kernel *inner, void *s
 
 /* A float is moved in half a nanosecond. Packing is left out, as it is in the forward pass: all
  * that could be chosen pack alike. */
-static bool price_part(const part *t, void *argument) {
+static bool price_part(const evr_part *t, void *argument) {
   double *nanoseconds = argument;
   const evr_conv2d_sizes *s = &t->inner.sizes;
   const double one = t->kernel->cost(&t->inner) + 60.0 +
@@ -370,8 +236,18 @@ static bool price_part(const part *t, void *argument) {
 }
 
 double evr_turned_cost(const void *problem, const evr_kernel *inner) {
+  const evr_conv2d_backward_problem *p = problem;
+  const int64_t count = count_parts(p);
+  if (inner->unite != NULL && p->conv.desc.layout == EVR_NHWC && count > 1 &&
+      count <= MOST_MEMBERS) {
+    member members[MOST_MEMBERS];
+    const void *parts[MOST_MEMBERS];
+    const ensemble all = gather(p, inner, members);
+    for (int64_t i = 0; i < count; i++) parts[i] = &members[i].t.inner;
+    if (all.united) return 160.0 + inner->cost_united(&all.whole, parts, (int)count);
+  }
   double nanoseconds = 100.0;
-  for_each_kind(problem, inner, price_part, &nanoseconds);
+  evr_for_each_kind(problem, inner, price_part, &nanoseconds);
   return nanoseconds;
 }
 
@@ -382,7 +258,7 @@ typedef struct packing {
   char *to;
 } packing;
 
-static bool pack_part(const part *t, void *argument) {
+static bool pack_part(const evr_part *t, void *argument) {
   packing *k = argument;
   const float *weights = k->weights + t->first_weight;
   if (packs(t))
@@ -396,14 +272,14 @@ static bool pack_part(const part *t, void *argument) {
 void evr_turned_pack(const void *problem, const evr_kernel *inner, const float *weights,
                      void *packed) {
   packing k = {weights, packed};
-  for_each_part(problem, inner, pack_part, &k);
+  evr_for_each_part(problem, inner, pack_part, &k);
 }
 
 /* ---- the parts of an execution ---- */
 
 /* Rows of images (NHWC) or planes (NCHW), to be copied in parallel. */
 typedef struct copy_job {
-  const part *t;
+  const evr_part *t;
   const float *from;
   float *to;
   int64_t planes; /* images, or images times channels */
@@ -427,7 +303,7 @@ static void run_copy(copy_job *j, int64_t channels, int64_t width, evr_task *bod
 static void copy_gradient_rows(void *argument, int64_t task, int slot) {
   (void)slot;
   const copy_job *j = argument;
-  const part *t = j->t;
+  const evr_part *t = j->t;
   const evr_conv2d_sizes *s = &t->p->conv.sizes;
   const int64_t width = t->inner.desc.in_width, before = t->columns.pad_before;
   const int64_t begin = evr_min(evr_max(before, 0), width);
@@ -453,7 +329,7 @@ static void copy_gradient_rows(void *argument, int64_t task, int slot) {
 static void spread_rows(void *argument, int64_t task, int slot) {
   (void)slot;
   const copy_job *j = argument;
-  const part *t = j->t;
+  const evr_part *t = j->t;
   const evr_conv2d_desc *d = &t->p->conv.desc;
   const int64_t count = t->columns.count, pixel = j->pixel;
   const int64_t step = d->stride_width;
@@ -519,7 +395,7 @@ static void fill_row(void *argument, int64_t task, int slot) {
 
 /* What a pixel is that no window reaches: the activation of the bias alone. */
 static void fill(const evr_conv2d_backward_problem *p, const evr_conv2d_backward_data_call *call) {
-  const phases found = find_phases(p);
+  const evr_part_phases found = evr_find_parts(p);
   const bool gaps = evr_phases_leave_pixels(&found.columns);
   const bool row_gaps = evr_phases_leave_pixels(&found.rows);
   if (!gaps && !row_gaps) return;
@@ -543,7 +419,7 @@ typedef struct execution {
   size_t packed; /* where the next part's begin, where they are not known */
 } execution;
 
-static void run_part(const part *t, const execution *e, size_t packed) {
+static void run_part(const evr_part *t, const execution *e, size_t packed) {
   const evr_conv2d_problem *p = &t->inner;
   char *gradient = e->call->workspace, *workspace = gradient + e->s.gradient;
   char *output = workspace + e->s.inner_bytes;
@@ -568,7 +444,7 @@ static void run_part(const part *t, const execution *e, size_t packed) {
   }
 }
 
-static bool run_next(const part *t, void *argument) {
+static bool run_next(const evr_part *t, void *argument) {
   execution *e = argument;
   run_part(t, e, e->packed);
   e->packed += packed_bytes(t);
@@ -586,7 +462,7 @@ static void run_band(void *argument, int64_t task, int slot) {
   const int64_t image = task / all->bands, band = task % all->bands;
   for (int64_t i = 0; i < all->count; i++) {
     const member *m = &all->members[i];
-    const part *t = &m->t;
+    const evr_part *t = &m->t;
     const int64_t height = t->rows.count, first = band * height / all->bands;
     const int64_t rows = (band + 1) * height / all->bands - first;
     if (rows == 0) continue;
@@ -605,8 +481,28 @@ static void run_band(void *argument, int64_t task, int slot) {
   }
 }
 
+static void run_united(const ensemble *all, const evr_conv2d_backward_data_call *call) {
+  const void *parts[MOST_MEMBERS], *calls[MOST_MEMBERS];
+  evr_conv2d_call made[MOST_MEMBERS];
+  for (int64_t i = 0; i < all->count; i++) {
+    const member *m = &all->members[i];
+    made[i] = (evr_conv2d_call){.x = call->g,
+                                .packed = (const char *)call->packed + m->packed,
+                                .bias = call->bias,
+                                .y = call->dx + m->t.first_pixel,
+                                .workspace = call->workspace};
+    parts[i] = &m->t.inner;
+    calls[i] = &made[i];
+  }
+  all->members[0].t.kernel->forward_united(&all->whole, parts, calls, (int)all->count);
+}
+
 static void run_all(const ensemble *all, const evr_conv2d_backward_problem *p,
                     const evr_conv2d_backward_data_call *call) {
+  if (all->united) {
+    run_united(all, call);
+    return;
+  }
   if (all->bands > 0) {
     band_job j = {all, call};
     evr_parallel_for(&p->common.parallel, p->conv.desc.batch * all->bands, run_band, &j);
@@ -632,5 +528,5 @@ void evr_turned_forward(const void *problem, const evr_kernel *inner, const void
     return;
   }
   execution e = {.call = call, .s = all.s};
-  for_each_part(p, inner, run_next, &e);
+  evr_for_each_part(p, inner, run_next, &e);
 }

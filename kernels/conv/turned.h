@@ -1,6 +1,6 @@
 /* Backward data as forward convolutions: of the gradient, with turned filters whose inputs and
- * outputs are exchanged. turned.c makes the convolutions, and turned_variants.c a variant of each
- * variant of the forward pass. */
+ * outputs are exchanged. turned_parts.c makes the convolutions, turned.c runs them, and
+ * turned_variants.c makes a variant of each variant of the forward pass. */
 #ifndef EVR_CONV_TURNED_H
 #define EVR_CONV_TURNED_H
 
