@@ -42,7 +42,7 @@ EVR_API evr_status evr_conv2d_backward_data_plan_create(const evr_conv2d_desc *d
 /** NULL is allowed. */
 EVR_API void evr_conv2d_backward_data_plan_destroy(evr_conv2d_backward_data_plan *plan);
 /** Name of the chosen variant, static storage; "" for NULL. It is that of the forward convolution
- *  that the variant makes of the gradient. */
+ *  that the variant makes of the gradient, but for depthwise-stride2, which makes none. */
 EVR_API const char *evr_conv2d_backward_data_plan_variant(
     const evr_conv2d_backward_data_plan *plan);
 /** Most threads that the plan uses. 0 for NULL. */
@@ -54,7 +54,9 @@ EVR_API int evr_conv2d_backward_data_plan_threads(const evr_conv2d_backward_data
  *  EVR_PAD_REPLICATE or EVR_PAD_REFLECT; and for the largest of the convolutions of g a copy of the
  *  part of g that they read, with its pads, where they do not read all of g; their result, where it
  *  cannot be written to dx in place; and the forward variant's scratch, which may be so much for
- *  each thread. options.num_threads limits that. */
+ *  each thread. Where few-outputs takes the convolutions of a stride together, it is that of one
+ *  whose windows hold all of theirs; of depthwise-stride2, zeros for one pixel.
+ *  options.num_threads limits that. */
 EVR_API size_t evr_conv2d_backward_data_workspace_size(const evr_conv2d_backward_data_plan *plan);
 
 /** Bytes of packed weights; 0 when the variant reads them as they are (or the plan is NULL). */
@@ -129,10 +131,10 @@ EVR_API int evr_conv2d_backward_weights_plan_threads(const evr_conv2d_backward_w
  *
  *  The tensors' size is no limit to it. It is the sum of what applies: g, with a fused activation;
  *  for each thread what one block needs, the rows of the padded image under it and its g, of some
- *  of the channels, packed or not, sums, and lists of where pixels lie; and of the direct variants
- *  a padded copy of x with its channels last (none where x is that already), and the sums of all
- *  blocks, where threads share out blocks and these sums are no larger than x and y. The reference
- *  needs nothing but g. */
+ *  of the channels, packed or not, sums, and lists of where pixels lie; of the direct variants a
+ *  padded copy of x with its channels last (none where x is that already); and of these and the
+ *  depthwise ones the sums of all blocks, where threads share out blocks and these sums are no
+ *  larger than x and y. The reference needs nothing but g. */
 EVR_API size_t
 evr_conv2d_backward_weights_workspace_size(const evr_conv2d_backward_weights_plan *plan);
 

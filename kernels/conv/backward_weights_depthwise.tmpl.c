@@ -40,9 +40,10 @@ typedef struct blocking {
   bool by_lines;              /* these of image rows, not of output rows */
   int64_t columns;            /* of the padded image that windows reach */
   bool by_blocks;             /* tiles' tasks are blocks, whose sums are kept */
-  int64_t blocks, threads;    /* of all images; that share them */
-  int64_t range;              /* tasks of a thread: whole blocks, then its vectors of others */
-  int64_t whole;              /* of these, whole blocks */
+  int64_t blocks, threads;    /* of all images, and that share them */
+  /* A thread has so many blocks of its own, each a task, and a task in each of the blocks that are
+   * left over, for its share of their vectors. */
+  int64_t thread_blocks, thread_tasks;
   size_t x_bytes, g_bytes, sums_bytes, offset_bytes, list_bytes, slot_bytes;
   size_t column_bytes, zero_bytes, kept_bytes; /* which threads share */
 } blocking;
@@ -66,12 +67,15 @@ static void choose_tiles(blocking *b, const evr_conv2d_problem *p, int64_t threa
   if (b->in_place >= EVR_TAPS_VECTORS * threads) b->unit = evr_round_up(b->unit, EVR_TAPS_VECTORS);
   b->columns = (p->sizes.conv_width - 1) * d->stride_width + EVR_TAPS_WIDTH;
   b->blocks = d->batch * evr_ceil_div(p->sizes.conv_height, b->block_rows);
-  b->by_blocks = b->in_place * EVR_LANES == d->in_channels && b->in_place >= threads &&
+  const size_t tensors = evr_size_floats(p->sizes.x_count + p->sizes.y_count);
+  b->kept_bytes = evr_size_floats_of(b->blocks, b->in_place, EVR_TAPS_SUMS, EVR_LANES);
+  b->by_blocks = threads > 1 && b->in_place * EVR_LANES == d->in_channels &&
                  b->in_place * vector_bytes < LEAST_TILED_BYTES * threads &&
-                 b->blocks >= 3 * threads;
+                 b->blocks >= 3 * threads && b->kept_bytes <= tensors;
+  if (!b->by_blocks) b->kept_bytes = 0;
   b->threads = threads;
-  b->whole = b->blocks / threads;
-  b->range = b->whole + b->blocks % threads;
+  b->thread_blocks = b->blocks / threads;
+  b->thread_tasks = b->thread_blocks + b->blocks % threads;
 }
 
 static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
@@ -104,8 +108,6 @@ static blocking make_blocking(const evr_conv2d_backward_problem *problem) {
     b.list_bytes = evr_size_lines(
         evr_size_product(evr_size_product((size_t)b.columns, EVR_TAPS_WIDTH), sizeof(float *)));
     b.zero_bytes = evr_size_floats(b.in_place * EVR_LANES);
-    if (b.by_blocks)
-      b.kept_bytes = evr_size_floats_of(b.blocks, b.in_place, EVR_TAPS_SUMS, EVR_LANES);
   }
   b.slot_bytes = evr_size_sum(
       evr_size_sum(evr_size_sum(b.x_bytes, b.g_bytes), evr_size_sum(b.sums_bytes, b.offset_bytes)),
@@ -459,12 +461,13 @@ static void run_tiles(const job *j, int64_t vector, int64_t vectors, const float
 static void run_block(void *argument, int64_t task, int slot) {
   const job *j = argument;
   const blocking *b = &j->b;
-  const int64_t threads = b->threads, own = task / b->range, i = task % b->range;
-  int64_t block = own * b->whole + i, vector = 0, end = b->in_place;
-  if (i >= b->whole) {
-    block = threads * b->whole + i - b->whole;
+  const int64_t threads = b->threads, own = task / b->thread_tasks, i = task % b->thread_tasks;
+  int64_t block = own * b->thread_blocks + i, vector = 0, end = b->in_place;
+  if (i >= b->thread_blocks) {
+    block = threads * b->thread_blocks + i - b->thread_blocks;
     vector = own * b->in_place / threads;
     end = (own + 1) * b->in_place / threads;
+    if (vector == end) return;
   }
   const int64_t rows = evr_ceil_div(j->p->sizes.conv_height, b->block_rows);
   const int64_t pitch = EVR_TAPS_SUMS * EVR_LANES;
@@ -563,13 +566,13 @@ static void forward(const void *problem, const void *call) {
     evr_parallel_for(&parallel, j.b.tasks, run_task, &j);
     return;
   }
-  evr_parallel_for(&parallel, parallel.threads * j.b.range, run_block, &j);
+  evr_parallel_for(&parallel, parallel.threads * j.b.thread_tasks, run_block, &j);
   if (j.b.kept_bytes <= SERIAL_FLOATS * sizeof(float)) parallel.threads = 1;
   evr_parallel_for(&parallel, j.b.in_place, add_blocks, &j);
 }
 
-/* A load and a product for each tap; and the copies. So it is without tiles, which take 0.44 to
- * 1.05 of that. */
+/* A load and a product for each tap; and the copies. So it is without tiles, which take less than
+ * that, or as much. */
 static double cost(const void *problem) {
   const evr_conv2d_backward_problem *p = problem;
   const blocking b = make_blocking(p);

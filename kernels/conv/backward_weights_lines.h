@@ -6,8 +6,9 @@
  *
  * So the image is read once. Tiles of output rows (backward_weights_taps.h) come back to one of
  * two image rows when it has left the first level cache, and reading is what bounds them: this one
- * takes 0.7 of their time on 256 channels of 28x28. It needs 32 registers, and where windows are
- * one apart three rows of g take the place of three of the image. */
+ * takes 0.7 of their time on 256 channels of 28x28. It needs 32 registers. Where windows are one
+ * apart nothing would be gained: three rows of g would be read for each of the image, in place of
+ * three of the image for each of g. */
 #ifndef EVR_CONV_BACKWARD_WEIGHTS_LINES_H
 #define EVR_CONV_BACKWARD_WEIGHTS_LINES_H
 
@@ -17,7 +18,7 @@
 /* The tile, T x V. */
 #define EVR_LINES_COLUMNS 7
 #define EVR_LINES_VECTORS 3
-/* Vectors of a pixel that are few. */
+/* A task with so many vectors, or fewer, takes all of them at once. */
 #define EVR_LINES_FEW 4
 /* Rows of windows that have a row of the image, at most. */
 #define EVR_LINES_USES 2
@@ -97,8 +98,8 @@ EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int
   }
 }
 
-/* Few vectors: all columns of the row by V vectors, which are whole pixels, or nearly. Loads then
- * come in the order of memory, each so far from the last that it is foreseen. */
+/* All columns of the row by all V vectors of the task. Each load is as far from the one before as
+ * the next will be, so that it is foreseen; whole pixels are read in the order of memory. */
 EVR_INLINE void evr_lines_pixels(const evr_taps_line *line, const int U, const int V) {
   const int K = EVR_TAPS_WIDTH, S = EVR_LINES_STRIDE, pitch = EVR_TAPS_SUMS * EVR_LANES;
   const float *const *pixels = line->pixels;
@@ -166,6 +167,7 @@ EVR_INLINE void evr_lines_columns(const evr_taps_line *line, const int U, const 
 
 EVR_INLINE void evr_lines_run(const evr_taps_line *line, const int U) {
   const int T = EVR_LINES_COLUMNS;
+  _Static_assert(EVR_LINES_FEW == 4, "those below");
   switch (line->vectors) {
     case 4: evr_lines_pixels(line, U, 4); return;
     case 3: evr_lines_pixels(line, U, 3); return;

@@ -71,8 +71,8 @@ EVR_INLINE void run_quads(const quads *q, const bool whole) {
     }
     const vf bias = q->bias != NULL ? vf_load(q->bias + channel) : vf_zero();
     const float *g = q->g[0] + channel, *above = q->g[1] + channel;
-    float *even = q->dx[0] + (q->dx[0] != NULL ? channel : 0);
-    float *odd = q->dx[1] + (q->dx[1] != NULL ? channel : 0);
+    float *even = q->dx[0] != NULL ? q->dx[0] + channel : NULL;
+    float *odd = q->dx[1] != NULL ? q->dx[1] + channel : NULL;
     vf g_before = vf_load(q->before[0] + channel), above_before = vf_load(q->before[1] + channel);
     for (int64_t i = 0; i < q->count; i++) {
       const vf g_here = vf_once(vf_load(g)), above_here = vf_once(vf_load(above));
@@ -120,7 +120,8 @@ static void run_cut_quad(const quads *q) { run_quads(q, false); }
 static bool accepts(const void *problem, char *reason) {
   const evr_conv2d_problem *p = &((const evr_conv2d_backward_problem *)problem)->conv;
   const evr_conv2d_desc *d = &p->desc;
-  if (d->layout != EVR_NHWC) {
+  /* Of a single channel the layouts are the same, and this one may not be the caller's. */
+  if (d->layout != EVR_NHWC && d->in_channels > 1) {
     snprintf(reason, EVR_REASON_SIZE, "needs desc.layout NHWC; it is NCHW");
     return false;
   }

@@ -192,8 +192,9 @@ static void pack(const void *problem, const float *weights, void *packed) {
 
 /* ---- one strip ---- */
 
-/* Convolutions of one image, which differ in their windows. Those of the whole hold all of theirs,
- * and are what is copied. */
+/* Convolutions of one image, which differ in their windows. Those of the whole contain them, and
+ * rows are copied for it. A single one is the whole itself, and may be flat: then rows and columns
+ * are the blocking's. */
 typedef struct job {
   const evr_conv2d_problem *whole;
   const void *const *parts; /* evr_conv2d_problem */
@@ -328,7 +329,7 @@ static void activate(const evr_few_strip *s, float *y) {
     EVR_NAME(evr_activation_apply)(&d->activation, y, y, outputs);
 }
 
-/* Of one of the convolutions, so many columns from `first` on, at most. */
+/* A strip of one of the convolutions: from column `first` on, at most so many columns. */
 static evr_few_strip make_strip(const job *j, int part, int64_t group, int64_t image, int64_t first,
                                 int64_t columns, char *slot_memory) {
   const evr_conv2d_problem *p = j->parts[part];
@@ -431,7 +432,6 @@ static void forward_united(const void *whole, const void *const *parts, const vo
 
 /* Windows that hold those of all parts, counted from the same pixels of the image. */
 static bool unite(void *whole, const void *const *parts, int count) {
-  if (count > EVR_MOST_UNITED) return false;
   const evr_conv2d_problem *first = parts[0];
   evr_conv2d_desc d = first->desc;
   int64_t height = 0, width = 0, below = 0, right = 0;
@@ -454,9 +454,7 @@ static bool unite(void *whole, const void *const *parts, int count) {
   d.pad_bottom = height + below - d.in_height;
   d.pad_right = width + right - d.in_width;
   evr_conv2d_problem made;
-  if (d.pad_bottom < 0 || d.pad_right < 0 || evr_conv2d_problem_init(&made, &d) != EVR_OK)
-    return false;
-  if (made.desc.layout != EVR_NHWC) return false;
+  if (evr_conv2d_problem_init(&made, &d) != EVR_OK) return false;
   made.common = first->common;
   made.spread = first->spread;
   evr_conv2d_share_scratch(&made, &made.sizes, 0, first->common.parallel.threads);

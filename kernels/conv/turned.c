@@ -76,8 +76,8 @@ typedef struct ensemble {
   const void *problem; /* of which this is */
   scratch s;
   int64_t count; /* of parts; there are members up to MOST_MEMBERS */
-  int64_t bands; /* of each image; 0: parts go one by one, */
-  bool united;   /* or are one task, as the kernel's unite made it */
+  int64_t bands; /* of each image; 0: parts go one by one, or together */
+  bool united;   /* together: the kernel's unite made them whole */
   evr_conv2d_problem whole;
   member *members;
 } ensemble;
@@ -91,7 +91,8 @@ typedef struct ensemble {
 
 typedef struct gathering {
   ensemble all;
-  bool ready, in_place; /* no part waits for copies, and is cut into bands or not */
+  bool in_place; /* no part waits for copies */
+  bool ready;    /* likewise, and the kernel prepares bands */
   int64_t most_rows;
   size_t packed;
   int gathered;

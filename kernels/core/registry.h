@@ -69,18 +69,19 @@ typedef struct evr_kernel {
   bool takes_room;
   /* What is prepared for one band serves all of as many rows. */
   bool prepares_bands;
-  /* Convolutions of one image that share what is copied of it, all with stride 1, the same
-   * activation and outputs that are spread, over NHWC. unite makes a problem whose workspace they
-   * need, and that is prepared for them; false: they go one by one. NULL: always. What they take is
-   * estimated with their own costs to begin with. Of convolution only. */
-  bool (*unite)(void *whole, const void *const *parts, int count);
-  double (*cost_united)(const void *whole, const void *const *parts, int count);
-  void (*forward_united)(const void *whole, const void *const *parts, const void *const *calls,
-                         int count);
   /* The same of the backward passes of convolution, but that it is left in so many bytes of the
    * plan (evr_conv2d_backward_problem); NULL or 0: nothing. */
   size_t (*state_size)(const void *problem);
   void (*make_state)(const void *problem, void *state);
+  /* For convolutions of one image, at most EVR_MOST_UNITED, that may share what is copied of it:
+   * all NHWC, with stride 1, the same activation and outputs that are spread. unite makes whole a
+   * problem whose workspace and preparation serve all parts; false: they go one by one. The others
+   * are called where it returned true, with the same parts; cost_united estimates nanoseconds for
+   * all. whole and parts are evr_conv2d_problem, calls evr_conv2d_call. NULL: one by one. */
+  bool (*unite)(void *whole, const void *const *parts, int count);
+  double (*cost_united)(const void *whole, const void *const *parts, int count);
+  void (*forward_united)(const void *whole, const void *const *parts, const void *const *calls,
+                         int count);
 } evr_kernel;
 
 typedef struct evr_variant {

@@ -162,6 +162,11 @@ static const bad_row rows[] = {
             "needs one output channel a group; desc.out_channels is 6 and desc.groups 2"),
     REFUSED(PLANNED, "depthwise-stride2-scalar", SET(desc.layout, EVR_NCHW),
             "needs desc.layout NHWC; it is NCHW"),
+    {PLANNED, /* of one channel, layouts are no matter */
+     {SET_TEXT(common.options.variant, "depthwise-stride2-scalar"), SET(desc.in_channels, 1),
+      SET(desc.out_channels, 1)},
+     EVR_UNSUPPORTED,
+     {"needs desc.stride_height 2; it is 1"}},
     REFUSED(
         PLANNED, "depthwise-stride2-scalar", SET(desc.groups, 2),
         "needs one channel in and out of each group; desc.in_channels is 4, desc.out_channels 6 "

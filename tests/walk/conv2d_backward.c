@@ -335,7 +335,7 @@ static const conv2d_shape threaded_shapes[] = {
     {3, 4, 32, 31, 29, 24, 3, 1, EVR_NHWC, EVR_OIHW},
     {2, 83, 83, 49, 67, 83, 3, 2, EVR_NHWC, EVR_OIHW},
     /* So few channels that threads share out the blocks of a depthwise sum. */
-    {3, 64, 64, 81, 83, 64, 3, 2, EVR_NHWC, EVR_HWIO},
+    {5, 64, 64, 81, 83, 64, 3, 2, EVR_NHWC, EVR_HWIO},
     {5, 128, 128, 45, 43, 128, 3, 1, EVR_NHWC, EVR_OIHW},
     /* Rows so long that output channels and depth are cut as well, to fit a cache. */
     {1, 1, 3, 2, 4099, 67, 3, 1, EVR_NCHW, EVR_OIHW},
