@@ -36,6 +36,33 @@ typedef struct evr_taps_line {
   } use[EVR_LINES_USES];
 } evr_taps_line;
 
+/* The sums of the window rows that are in use, of V vectors, whose sums are at `all`; U and V are
+ * constants where this is inlined. */
+EVR_INLINE void evr_lines_load(const evr_taps_line *line, const int U, const int V,
+                               const float *all,
+                               vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_FEW]) {
+  const int K = EVR_TAPS_WIDTH, pitch = EVR_TAPS_SUMS * EVR_LANES;
+  EVR_UNROLL
+  for (int u = 0; u < U; u++) {
+    const float *const sums = all + line->use[u].kh * K * EVR_LANES;
+    EVR_UNROLL
+    for (int i = 0; i < K * V; i++)
+      acc[u][i % K][i / K] = vf_load(sums + i / K * pitch + i % K * EVR_LANES);
+  }
+}
+
+EVR_INLINE void evr_lines_store(const evr_taps_line *line, const int U, const int V, float *all,
+                                vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_FEW]) {
+  const int K = EVR_TAPS_WIDTH, pitch = EVR_TAPS_SUMS * EVR_LANES;
+  EVR_UNROLL
+  for (int u = 0; u < U; u++) {
+    float *const sums = all + line->use[u].kh * K * EVR_LANES;
+    EVR_UNROLL
+    for (int i = 0; i < K * V; i++)
+      vf_store(sums + i / K * pitch + i % K * EVR_LANES, acc[u][i % K][i / K]);
+  }
+}
+
 /* Columns from first on, vectors from vector on; U uses, T and V are constants where this is
  * inlined. */
 EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int T, const int V,
@@ -45,17 +72,11 @@ EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int
   const float *const *const pixels = line->pixels + evr_anew(first * S);
   float *const all = line->sums + vector * pitch;
   const float *g[EVR_LINES_USES];
-  float *sums[EVR_LINES_USES];
   vf value[EVR_LINES_USES][EVR_LINES_COLUMNS][EVR_LINES_VECTORS];
-  vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_VECTORS];
+  vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_FEW];
   EVR_UNROLL
-  for (int u = 0; u < U; u++) {
-    g[u] = line->use[u].g + first * step + channel;
-    sums[u] = all + line->use[u].kh * K * EVR_LANES;
-    EVR_UNROLL
-    for (int i = 0; i < K * V; i++)
-      acc[u][i % K][i / K] = vf_load(sums[u] + i / K * pitch + i % K * EVR_LANES);
-  }
+  for (int u = 0; u < U; u++) g[u] = line->use[u].g + first * step + channel;
+  evr_lines_load(line, U, V, all, acc);
   EVR_UNROLL
   for (int column = 0; column < (T - 1) * S + K; column++) {
     if (column % S == 0 && column / S < T) {
@@ -80,12 +101,7 @@ EVR_INLINE void evr_lines_tile(const evr_taps_line *line, const int U, const int
       }
     }
   }
-  EVR_UNROLL
-  for (int u = 0; u < U; u++) {
-    EVR_UNROLL
-    for (int i = 0; i < K * V; i++)
-      vf_store(sums[u] + i / K * pitch + i % K * EVR_LANES, acc[u][i % K][i / K]);
-  }
+  evr_lines_store(line, U, V, all, acc);
   /* The middle row of a window is never that of another. */
   if (U != 1 || line->use[0].kh != 1) return;
   EVR_UNROLL
@@ -104,16 +120,10 @@ EVR_INLINE void evr_lines_pixels(const evr_taps_line *line, const int U, const i
   const int K = EVR_TAPS_WIDTH, S = EVR_LINES_STRIDE, pitch = EVR_TAPS_SUMS * EVR_LANES;
   const float *const *pixels = line->pixels;
   const float *g[EVR_LINES_USES];
-  float *sums[EVR_LINES_USES];
   vf acc[EVR_LINES_USES][EVR_TAPS_WIDTH][EVR_LINES_FEW], x[EVR_LINES_FEW], bias[EVR_LINES_FEW];
   EVR_UNROLL
-  for (int u = 0; u < U; u++) {
-    g[u] = line->use[u].g;
-    sums[u] = line->sums + line->use[u].kh * K * EVR_LANES;
-    EVR_UNROLL
-    for (int i = 0; i < K * V; i++)
-      acc[u][i % K][i / K] = vf_load(sums[u] + i / K * pitch + i % K * EVR_LANES);
-  }
+  for (int u = 0; u < U; u++) g[u] = line->use[u].g;
+  evr_lines_load(line, U, V, line->sums, acc);
   EVR_UNROLL
   for (int v = 0; v < V; v++) {
     x[v] = vf_load(pixels[0] + v * EVR_LANES);
@@ -141,12 +151,7 @@ EVR_INLINE void evr_lines_pixels(const evr_taps_line *line, const int U, const i
     EVR_UNROLL
     for (int u = 0; u < U; u++) g[u] += line->g_pixel;
   }
-  EVR_UNROLL
-  for (int u = 0; u < U; u++) {
-    EVR_UNROLL
-    for (int i = 0; i < K * V; i++)
-      vf_store(sums[u] + i / K * pitch + i % K * EVR_LANES, acc[u][i % K][i / K]);
-  }
+  evr_lines_store(line, U, V, line->sums, acc);
   if (U != 1 || line->use[0].kh != 1) return;
   EVR_UNROLL
   for (int v = 0; v < V; v++) vf_store(line->sums + v * pitch + K * K * EVR_LANES, bias[v]);

@@ -201,7 +201,7 @@ typedef struct job {
 } job;
 
 static bool is_there(int64_t padded, int64_t pad, int64_t pixels) {
-  return padded >= pad && padded - pad < pixels;
+  return evr_source_pixel(padded - pad, pixels, EVR_PAD_ZERO) >= 0;
 }
 
 /* The gradient's rows r and r - 1; NULL: zeros. */

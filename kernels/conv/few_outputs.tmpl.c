@@ -480,53 +480,58 @@ static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t 
 
 /* Blocks to transpose, rows to copy or planes to read, tiles, the taps of their windows, outputs,
  * and the product (pace.h). */
-static double copying_time(const evr_conv2d_problem *p) {
+static double copying_time(const evr_conv2d_problem *p, const blocking *b) {
   const evr_conv2d_desc *d = &p->desc;
-  const blocking b = make_blocking(p);
   /* Rows that bands share are transposed for each; those of padding are only filled. */
-  const int64_t shared = evr_max(b.ring - d->stride_height, 0);
-  const int64_t rows = evr_min(b.height * evr_min(b.ring, d->stride_height) + shared,
+  const int64_t shared = evr_max(b->ring - d->stride_height, 0);
+  const int64_t rows = evr_min(b->height * evr_min(b->ring, d->stride_height) + shared,
                                is_flat(p) ? 1 : d->in_height) +
-                       (b.bands - 1) * shared;
+                       (b->bands - 1) * shared;
   const double blocks =
-      (double)rows * (double)b.strips * (double)(b.columns / EVR_LANES) * (double)d->stride_width;
+      (double)rows * (double)b->strips * (double)(b->columns / EVR_LANES) * (double)d->stride_width;
   const double channels = (double)evr_ceil_div(p->group_in, EVR_LANES); /* in vectors */
-  if (b.in_place) return 0.05 * (double)(b.height * b.width) * (double)p->group_in;
+  if (b->in_place) return 0.05 * (double)(b->height * b->width) * (double)p->group_in;
   if (d->layout == EVR_NCHW)
-    return (double)rows * (double)b.strips * (double)p->group_in * (double)d->stride_width *
+    return (double)rows * (double)b->strips * (double)p->group_in * (double)d->stride_width *
            (EVR_BY_WIDTH(7.2, 4.1) +
             (d->stride_width == 1 ? EVR_BY_WIDTH(0.16, 0.07) : EVR_BY_WIDTH(0.23, 0.3)) *
-                (double)b.columns);
+                (double)b->columns);
   return blocks * EVR_LANES * (EVR_BY_WIDTH(0.79, 0.17) + EVR_BY_WIDTH(0.51, 1.37) * channels);
 }
 
-static double cost(const void *problem) {
-  const evr_conv2d_problem *p = problem;
+/* copying: an image's rows, in nanoseconds. */
+static double time_of(const evr_conv2d_problem *p, const blocking *b, double copying) {
   const evr_conv2d_desc *d = &p->desc;
-  const blocking b = make_blocking(p);
-  const int64_t vectors = evr_ceil_div(b.width, EVR_LANES);
-  const int64_t columns = b.strips * b.tiles; /* of tiles */
+  const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
+  const int64_t columns = b->strips * b->tiles; /* of tiles */
   const int64_t narrow = vectors / columns, wider = vectors - narrow * columns;
   const bool planes = d->layout == EVR_NCHW;
-  const double copying = copying_time(p);
-  const double rows_of_tiles = (double)b.height * (double)columns;
+  const double rows_of_tiles = (double)b->height * (double)columns;
   const double taps = (double)(d->kernel_height * d->kernel_width);
-  const double sums = (double)b.height * (double)p->depth *
-                      ((double)(columns - wider) * step_time(p, &b, narrow) +
-                       (wider > 0 ? (double)wider * step_time(p, &b, narrow + 1) : 0.0));
+  const double sums = (double)b->height * (double)p->depth *
+                      ((double)(columns - wider) * step_time(p, b, narrow) +
+                       (wider > 0 ? (double)wider * step_time(p, b, narrow + 1) : 0.0));
   const double a_pixel = planes ? 0.03 * (double)p->group_out : EVR_BY_WIDTH(0.93, 1.3);
-  const double outputs = a_pixel * (double)(b.height * b.width);
+  const double outputs = a_pixel * (double)(b->height * b->width);
   const double a_tile = (planes ? 20.0 : EVR_BY_WIDTH(8.0, 12.5)) + EVR_BY_WIDTH(0.25, 0.71) * taps;
   const double image = EVR_BY_WIDTH(15.0, 20.0) + copying + rows_of_tiles * a_tile + outputs + sums;
   return EVR_BY_WIDTH(25.0, 12.0) + (double)(d->batch * d->groups) * image;
 }
 
+static double cost(const void *problem) {
+  const blocking b = make_blocking(problem);
+  return time_of(problem, &b, copying_time(problem, &b));
+}
+
 /* Copied is once for all. */
 static double cost_united(const void *whole, const void *const *parts, int count) {
   const evr_conv2d_problem *p = whole;
-  const double images = (double)(p->desc.batch * p->desc.groups);
-  double nanoseconds = images * copying_time(p);
-  for (int i = 0; i < count; i++) nanoseconds += cost(parts[i]) - images * copying_time(parts[i]);
+  blocking b = make_blocking(p);
+  double nanoseconds = (double)(p->desc.batch * p->desc.groups) * copying_time(p, &b);
+  for (int i = 0; i < count; i++) {
+    b = make_blocking(parts[i]);
+    nanoseconds += time_of(parts[i], &b, 0.0);
+  }
   return nanoseconds;
 }
 

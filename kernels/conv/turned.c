@@ -161,10 +161,15 @@ static void try_band(const member *m, int64_t rows, scratch *s, evr_prepared *pr
   *prepared = inner.prepared;
 }
 
+/* The parts' convolutions, of which there are members. */
+static void list_parts(const ensemble *all, const void *parts[MOST_MEMBERS]) {
+  for (int64_t i = 0; i < all->count; i++) parts[i] = &all->members[i].t.inner;
+}
+
 /* Leaves the parts as they are where they cannot be one. */
 static void unite(ensemble *all, const evr_kernel *kernel) {
   const void *parts[MOST_MEMBERS];
-  for (int64_t i = 0; i < all->count; i++) parts[i] = &all->members[i].t.inner;
+  list_parts(all, parts);
   all->united = kernel->unite(&all->whole, parts, (int)all->count);
   if (!all->united) return;
   all->s.inner_bytes = evr_size_lines(kernel->workspace_size(&all->whole));
@@ -187,7 +192,7 @@ static ensemble gather(const evr_conv2d_backward_problem *p, const evr_kernel *k
   if (all->bands == 0 && kernel->unite != NULL && g.in_place && all->count > 1 &&
       all->count <= MOST_MEMBERS)
     unite(all, kernel);
-  for (int i = 0; i < g.gathered; i++) {
+  for (int i = 0; i < g.gathered && !all->united; i++) {
     member *m = &members[i];
     if (all->bands == 0) {
       if (kernel->prepare != NULL) kernel->prepare(&m->t.inner);
@@ -244,7 +249,7 @@ double evr_turned_cost(const void *problem, const evr_kernel *inner) {
     member members[MOST_MEMBERS];
     const void *parts[MOST_MEMBERS];
     const ensemble all = gather(p, inner, members);
-    for (int64_t i = 0; i < count; i++) parts[i] = &members[i].t.inner;
+    list_parts(&all, parts);
     if (all.united) return 160.0 + inner->cost_united(&all.whole, parts, (int)count);
   }
   double nanoseconds = 100.0;
@@ -485,6 +490,7 @@ static void run_band(void *argument, int64_t task, int slot) {
 static void run_united(const ensemble *all, const evr_conv2d_backward_data_call *call) {
   const void *parts[MOST_MEMBERS], *calls[MOST_MEMBERS];
   evr_conv2d_call made[MOST_MEMBERS];
+  list_parts(all, parts);
   for (int64_t i = 0; i < all->count; i++) {
     const member *m = &all->members[i];
     made[i] = (evr_conv2d_call){.x = call->g,
@@ -492,7 +498,6 @@ static void run_united(const ensemble *all, const evr_conv2d_backward_data_call 
                                 .bias = call->bias,
                                 .y = call->dx + m->t.first_pixel,
                                 .workspace = call->workspace};
-    parts[i] = &m->t.inner;
     calls[i] = &made[i];
   }
   all->members[0].t.kernel->forward_united(&all->whole, parts, calls, (int)all->count);
