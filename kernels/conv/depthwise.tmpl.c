@@ -123,36 +123,39 @@ static double cost(const void *problem) {
   switch (way_of(p)) {
     case WAY_NHWC: {
       const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
-      const double copying = EVR_BY_WIDTH(0.69, 1.2) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
+      const double copying = EVR_BY_WIDTH(0.50, 0.74) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
       /* With 16 registers the weights of a wide window do not stay in them. */
-      const double slower = !common                             ? EVR_BY_WIDTH(2.1, 1.9)
+      const double slower = !common                             ? EVR_BY_WIDTH(2.0, 2.6)
                             : taps > 25.0 && EVR_REGISTERS < 32 ? 1.5
-                                                                : 1.15;
+                                                                : EVR_BY_WIDTH(1.1, 1.6);
       const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p);
-      const double image = multiply_time(covered * vectors, taps, slower) + 2.1 * pixels +
-                           5.5 * height * strips * vectors + copying;
-      return EVR_BY_WIDTH(100.0, 91.0) + batch * image;
+      const double image = multiply_time(covered * vectors, taps, slower) +
+                           EVR_BY_WIDTH(2.8, 2.1) * pixels +
+                           EVR_BY_WIDTH(2.7, 4.3) * height * strips * vectors + copying;
+      return EVR_BY_WIDTH(66.0, 60.0) + batch * image;
     }
     case WAY_NCHW: {
       const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;
       const double out_plane =
-          EVR_BY_WIDTH(33.0, 15.0) +
+          EVR_BY_WIDTH(3.4, 8.5) +
           multiply_time(height * widths, taps,
-                        tiled ? EVR_BY_WIDTH(2.4, 1.5) : EVR_BY_WIDTH(5.2, 2.1)) +
-          2.6 * height + 0.6 * height * widths;
+                        tiled ? EVR_BY_WIDTH(1.6, 1.8) : EVR_BY_WIDTH(1.7, 2.0)) +
+          EVR_BY_WIDTH(1.6, 0.55) * height + EVR_BY_WIDTH(0.16, 0.47) * height * widths;
       const double in_plane =
-          in_height * (EVR_BY_WIDTH(1.1, 3.0) + 0.8 * (double)evr_ceil_div(d->in_width, EVR_LANES));
-      const double finding_taps = tiled ? 0.0 : EVR_BY_WIDTH(8.0, 10.0) * taps;
-      return 30.0 + finding_taps +
+          in_height * (EVR_BY_WIDTH(3.3, 2.8) +
+                       EVR_BY_WIDTH(0.99, 1.7) * (double)evr_ceil_div(d->in_width, EVR_LANES));
+      const double finding_taps = tiled ? 0.0 : 8.3 * taps;
+      return EVR_BY_WIDTH(27.0, 23.0) + finding_taps +
              batch * ((double)d->out_channels * out_plane + (double)d->in_channels * in_plane);
     }
     case WAY_BLOCKS: break;
   }
   const double block =
-      30.0 + 4.5 * EVR_LANES +
-      multiply_time(pixels, taps, common ? EVR_BY_WIDTH(1.4, 1.1) : EVR_BY_WIDTH(1.5, 1.8)) +
-      1.0 * in_height * in_width + 1.2 * pixels + 3.0 * height + 2.6 * in_height;
-  return 105.0 + batch * vectors * block;
+      24.0 + EVR_BY_WIDTH(3.5, 2.8) * EVR_LANES +
+      multiply_time(pixels, taps, common ? EVR_BY_WIDTH(1.2, 1.4) : EVR_BY_WIDTH(1.8, 2.3)) +
+      EVR_BY_WIDTH(0.33, 0.62) * in_height * in_width + EVR_BY_WIDTH(1.0, 1.3) * pixels +
+      EVR_BY_WIDTH(2.4, 2.9) * height + EVR_BY_WIDTH(4.0, 4.3) * in_height;
+  return EVR_BY_WIDTH(25.0, 12.0) + batch * vectors * block;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_depthwise) = {

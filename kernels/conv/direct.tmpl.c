@@ -46,8 +46,8 @@ typedef struct packed_header {
 #define HEADER_BYTES EVR_ALIGNMENT
 
 /* Nanoseconds for a tile to start and end, and for each run but the first. */
-#define TILE_START 10.0
-#define RUN_START 2.0
+#define TILE_START EVR_BY_WIDTH(5.4, 12.0)
+#define RUN_START EVR_BY_WIDTH(1.7, 2.0)
 
 /* Nanoseconds of a thread's share that is not cut into several tasks. */
 #define BRIEF 60000.0
@@ -433,11 +433,11 @@ static double cost(const void *problem) {
   const double waiting = pixels == 1 && EVR_LANES < 16 ? 1.1 : 1.0;
   const bool by_run = b.shape.address_count > (double)pixels;
   const double pointers =
-      (b.shape.folded ? 0.5 : 1.0) * (double)pixels + 0.5 * b.shape.address_count +
-      (by_run ? 2.5 * (double)p->sizes.conv_height * (double)b.shape.runs : 0.0);
-  const double copying = 0.08 * evr_band_copied(&b.shape, p);
-  const double image = EVR_BY_WIDTH(35.0, 16.0) + pointers + copying + waiting * b.shape.steps_time;
-  return EVR_BY_WIDTH(35.0, 30.0) + (double)(p->desc.batch * p->desc.groups) * image;
+      EVR_BY_WIDTH(0.15, 0.066) * (double)pixels + EVR_BY_WIDTH(1.3, 0.72) * b.shape.address_count +
+      (by_run ? EVR_BY_WIDTH(1.3, 1.5) * (double)p->sizes.conv_height * (double)b.shape.runs : 0.0);
+  const double copying = 0.12 * evr_band_copied(&b.shape, p);
+  const double image = EVR_BY_WIDTH(16.0, 8.7) + pointers + copying + waiting * b.shape.steps_time;
+  return EVR_BY_WIDTH(14.0, 15.0) + (double)(p->desc.batch * p->desc.groups) * image;
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_direct) = {

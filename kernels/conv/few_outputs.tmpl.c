@@ -1,9 +1,11 @@
-/* Convolution with few output channels a group: layers that end in an image or a mask, and backward
- * data of those that begin with one.
+/* Convolution with few output channels a group: layers of small networks, layers that end in an
+ * image or a mask, and backward data of those that begin with one.
  *
- * Output channels would leave most lanes empty, so lanes run over the pixels of an output row. A
- * task walks down a strip of columns: each row of the image that its windows read is copied once,
- * into a ring of rows [channel][column], where pixels lie side by side; NHWC is transposed. With a
+ * Output channels would leave many lanes empty, or of NCHW lie far apart, so lanes run over the
+ * pixels of an output row. A task walks down a strip of columns: each row of the image that its
+ * windows read is copied once, into a ring of rows [channel][column], where pixels lie side by
+ * side; NHWC is transposed. More outputs than a tile has are done in blocks, whose sums NHWC
+ * gathers [output][column] for a row of the strip, to transpose them all at once. With a
  * stride, every stride-th column does (a phase): [channel][phase][column]. Padding is copied as
  * well, so every tap takes part, in canonical order. Planes of NCHW are read in place where windows
  * are a pixel wide and rows are whole vectors.
@@ -17,7 +19,8 @@
 #include <string.h>
 
 #include "activation/apply.h"
-#include "conv/few_outputs_tile.h"
+#include "conv/few_outputs_copy.h"
+#include "conv/few_outputs_finish.h"
 #include "conv/pace.h"
 #include "conv/problem.h"
 #include "core/checked.h"
@@ -29,10 +32,9 @@
 #define LEAST_SUMS 12
 #define MOST_STRIP 32 /* vectors: what the columns that strips share is then little beside */
 
-/* Planes of NCHW that are asked for ahead of the one being copied: there are more of them than the
- * hardware follows. Of VGG's first layer backwards 3.7 ms instead of 5.1, and AVX2 3.0 instead of
- * 3.5; no better with 2 or 8. */
-#define AHEAD 4
+/* Products of a thread's share that is not cut into several tasks, of which each copies the rows
+ * that its first windows share with those above. */
+#define BRIEF 5e6
 
 /* Windows of united convolutions reach so many pixels in one direction, at most. */
 #define MOST_REACH 1024
@@ -45,8 +47,27 @@ typedef struct blocking {
   bool in_place;       /* no row is copied */
   int64_t ring;        /* rows that a window spans */
   int64_t columns;     /* floats of a phase, whole vectors */
-  size_t zero_bytes, slot_bytes;
+  size_t zero_bytes, sums_bytes, slot_bytes;
 } blocking;
+
+/* Blocks of a group's outputs, which differ by at most one. */
+static int64_t block_count(const evr_conv2d_problem *p) {
+  return evr_ceil_div(p->group_out, EVR_FEW_TILE_OUTPUTS);
+}
+
+static int64_t block_begin(const evr_conv2d_problem *p, int64_t block) {
+  return block * p->group_out / block_count(p);
+}
+
+/* Vectors of a tile of the largest block. */
+static int64_t tile_vectors(const evr_conv2d_problem *p) {
+  const int64_t outputs = evr_ceil_div(p->group_out, block_count(p));
+  return EVR_FEW_TILE_VECTORS(outputs);
+}
+
+static bool is_gathered(const evr_conv2d_problem *p) {
+  return p->desc.layout == EVR_NHWC && p->group_out > EVR_FEW_TRANSPOSED;
+}
 
 /* Pixels of a 1x1 window that goes through all of them: one long row. */
 static bool is_flat(const evr_conv2d_problem *p) {
@@ -81,13 +102,14 @@ static void cut_strips(blocking *b, const evr_conv2d_problem *p, int64_t most) {
   const int64_t vectors = evr_ceil_div(b->width, EVR_LANES);
   b->strips = evr_ceil_div(vectors, most);
   const int64_t widest = evr_ceil_div(vectors, b->strips);
-  b->tiles = evr_ceil_div(widest, EVR_FEW_TILE_VECTORS(p->group_out));
+  b->tiles = evr_ceil_div(widest, tile_vectors(p));
   b->columns = columns_of(&p->desc, widest);
   /* Beside planes that are read in place lies a row of padding. */
   const size_t rows =
       b->in_place ? evr_size_floats(has_rows_of_zeros(&p->desc) ? b->columns : 1)
                   : evr_size_floats_of(b->columns, p->desc.stride_width, p->group_in, b->ring);
-  b->slot_bytes = evr_size_sum(b->zero_bytes, rows);
+  b->sums_bytes = is_gathered(p) ? evr_size_floats_of(widest, EVR_LANES, p->group_out, 1) : 0;
+  b->slot_bytes = evr_size_sum(evr_size_sum(b->zero_bytes, b->sums_bytes), rows);
 }
 
 /* Vectors of a strip of which so many rows of the ring are in L1. */
@@ -100,7 +122,7 @@ static int64_t vectors_in_l1(const evr_conv2d_problem *p, int64_t rows) {
  * row, which only threads share. Transposing writes a line in several pieces, so that only a single
  * tile is worth a ring that is not in L1 as a whole. */
 static int64_t most_vectors(const evr_conv2d_problem *p, const blocking *b) {
-  const int64_t outputs = p->group_out, tile = EVR_FEW_TILE_VECTORS(outputs);
+  const int64_t outputs = evr_ceil_div(p->group_out, block_count(p)), tile = tile_vectors(p);
   if (b->in_place && b->height > 1) return MOST_STRIP;
   if (b->in_place) {
     const int64_t threads = p->common.parallel.threads, images = p->desc.batch * p->desc.groups;
@@ -131,7 +153,10 @@ static blocking make_blocking(const evr_conv2d_problem *p) {
   b.threads = evr_max(evr_min(p->common.parallel.threads, slots), 1);
   const int64_t threads = b.threads;
   const int64_t pieces = d->batch * d->groups * b.strips;
-  const int64_t wanted = threads > 1 ? evr_ceil_div(3 * threads, pieces) : 1;
+  const double products =
+      (double)p->sizes.weights_count * (double)(b.height * b.width) * (double)d->batch;
+  const int64_t shares = products < BRIEF * (double)threads ? threads : 3 * threads;
+  const int64_t wanted = threads > 1 ? evr_ceil_div(shares, pieces) : 1;
   b.band = evr_ceil_div(b.height, wanted);
   b.bands = evr_ceil_div(b.height, b.band);
   return b;
@@ -171,7 +196,7 @@ static size_t workspace_size(const void *problem) {
   return evr_size_product(b.slot_bytes, (size_t)b.threads);
 }
 
-/* ---- weights: [group][kernel row][kernel column][input channel][output channel] ---- */
+/* ---- weights: [group][block][kernel row][kernel column][input channel][output channel] ---- */
 
 static size_t packed_size(const void *problem) {
   const evr_conv2d_problem *p = problem;
@@ -183,11 +208,12 @@ static void pack(const void *problem, const float *weights, void *packed) {
   const evr_conv2d_desc *d = &p->desc;
   float *to = packed;
   for (int64_t group = 0; group < d->groups; group++)
-    for (int64_t kh = 0; kh < d->kernel_height; kh++)
-      for (int64_t kw = 0; kw < d->kernel_width; kw++)
-        for (int64_t ic = 0; ic < p->group_in; ic++)
-          for (int64_t oc = 0; oc < p->group_out; oc++)
-            *to++ = *evr_weight_at(p, weights, kh, kw, ic, group, oc);
+    for (int64_t block = 0; block < block_count(p); block++)
+      for (int64_t kh = 0; kh < d->kernel_height; kh++)
+        for (int64_t kw = 0; kw < d->kernel_width; kw++)
+          for (int64_t ic = 0; ic < p->group_in; ic++)
+            for (int64_t oc = block_begin(p, block); oc < block_begin(p, block + 1); oc++)
+              *to++ = *evr_weight_at(p, weights, kh, kw, ic, group, oc);
 }
 
 /* ---- one strip ---- */
@@ -203,113 +229,42 @@ typedef struct job {
   blocking b;
 } job;
 
-/* Columns first, first + step, ... of the padded image, EVR_LANES of them, out of a row of the
- * image: to[channel * pitch + lane]. */
-static void transpose_columns(const evr_few_strip *s, const float *row, int64_t first, int64_t step,
-                              float *to) {
-  const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t channels = s->p->group_in, in_width = s->in_width;
-  const int64_t end = d->pad_left + in_width + d->pad_right;
-  const float *from[EVR_LANES];
-  for (int64_t l = 0; l < EVR_LANES; l++) {
-    const int64_t column = first + l * step;
-    /* Beyond the padded image are columns that fill up vectors. */
-    const int64_t iw =
-        column < end ? evr_source_pixel(column - d->pad_left, in_width, d->pad_mode) : -1;
-    from[l] = iw < 0 ? s->zeros : row + iw * d->in_channels;
-  }
-  for (int64_t c = 0; c < channels; c += EVR_LANES) {
-    const int64_t count = evr_min(EVR_LANES, channels - c);
-    vf block[EVR_LANES];
-    if (count == EVR_LANES) {
-      EVR_UNROLL
-      for (int l = 0; l < EVR_LANES; l++) block[l] = vf_load(from[l] + c);
-    } else {
-      EVR_UNROLL
-      for (int l = 0; l < EVR_LANES; l++) block[l] = vf_load_n(from[l] + c, count);
-    }
-    vf_transpose(block);
-    EVR_UNROLL
-    for (int l = 0; l < EVR_LANES; l++)
-      if (l < count) vf_store(to + (c + l) * s->pitch, block[l]);
-  }
-}
-
-/* Values in the padding, from column `column` of the padded image on. */
-static void copy_pads(const evr_few_strip *s, const float *row, int64_t column, int64_t step,
-                      int64_t count, float *to) {
-  const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t in_width = s->in_width, end = d->pad_left + in_width + d->pad_right;
-  memset(to, 0, (size_t)count * sizeof *to);
-  if (d->pad_mode == EVR_PAD_ZERO) return;
-  for (int64_t i = 0; i < count && column < end; i++, column += step)
-    to[i] = row[evr_source_pixel(column - d->pad_left, in_width, d->pad_mode)];
-}
-
-/* A row of one plane: columns first, first + step, ... of the padded image, of which there are
- * `count`, where it is so wide. */
-static void copy_columns(const evr_few_strip *s, const float *row, int64_t first, int64_t step,
-                         int64_t count, float *to) {
-  const int64_t in_width = s->in_width, start = first - s->p->desc.pad_left;
-  const int64_t before = evr_max(-start, 0), left = evr_max(in_width - start, 0);
-  const int64_t inside = evr_min(step == 1 ? before : evr_ceil_div(before, step), count);
-  const int64_t wanted = step == 1 ? left : evr_ceil_div(left, step);
-  const int64_t beyond = evr_max(evr_min(wanted, count), inside);
-  if (inside > 0) copy_pads(s, row, first, step, inside, to);
-  if (step == 1 && beyond > inside)
-    memcpy(to + inside, row + start + inside, (size_t)(beyond - inside) * sizeof *to);
-  else
-    for (int64_t i = inside; i < beyond; i++) to[i] = row[start + i * step];
-  if (beyond < count) copy_pads(s, row, first + beyond * step, step, count - beyond, to + beyond);
-}
-
-/* Copies row r of the padded image, counted from the first that the output reads. */
-static void copy_row(const evr_few_strip *s, int64_t r) {
-  const evr_conv2d_desc *d = &s->p->desc;
-  const int64_t columns = s->columns, stride = d->stride_width;
-  float *to = s->ring + r % s->ring_rows * (s->pitch * s->p->group_in);
-  const int64_t ih = evr_source_pixel(evr_window_top(s->p, 0) + r, d->in_height, d->pad_mode);
-  if (ih < 0) {
-    memset(to, 0, (size_t)(s->pitch * s->p->group_in) * sizeof *to);
-    return;
-  }
-  if (d->layout == EVR_NCHW) {
-    const float *row = s->x + ih * d->in_width;
-    const int64_t plane = d->in_height * d->in_width;
-    const int64_t begin = evr_max(s->first * stride - d->pad_left, 0);
-    const int64_t reach = evr_min(begin + columns * stride, s->in_width);
-    for (int64_t c = 0; c < s->p->group_in; c++, row += plane) {
-      if (c + AHEAD < s->p->group_in)
-        for (int64_t i = begin; i < reach; i += 16) __builtin_prefetch(row + AHEAD * plane + i);
-      for (int64_t phase = 0; phase < stride; phase++, to += columns)
-        copy_columns(s, row, s->first * stride + phase, stride, columns, to);
-    }
-    return;
-  }
-  const float *row = s->x + ih * d->in_width * d->in_channels;
-  for (int64_t phase = 0; phase < stride; phase++, to += columns)
-    for (int64_t i = 0; i < columns; i += EVR_LANES)
-      transpose_columns(s, row, (s->first + i) * stride + phase, stride, to + i);
-}
-
 /* A row of the strip. Windows begin at that row of the padded image, and that column of the
  * ring. */
 static void run_row(const evr_few_strip *s, int64_t top, int64_t left, const float *residual,
                     float *y) {
-  const int64_t outputs = s->p->group_out, vectors = evr_ceil_div(s->pixels, EVR_LANES);
-  const int64_t count = evr_ceil_div(vectors, EVR_FEW_TILE_VECTORS(outputs));
-  const int64_t pixel = s->p->desc.layout == EVR_NCHW ? 1 : s->out.pixel;
-  int64_t begin = 0;
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t end = (i + 1) * vectors / count, column = begin * EVR_LANES;
-    const evr_few_stretch t = {.top = top,
-                               .column = left + column,
-                               .pixels = s->pixels - column,
-                               .residual = residual != NULL ? residual + column * pixel : NULL,
-                               .y = y + column * pixel};
-    evr_few_tiles[outputs - 1][end - begin - 1](s, &t);
-    begin = end;
+  const evr_conv2d_problem *p = s->p;
+  const int64_t vectors = evr_ceil_div(s->pixels, EVR_LANES);
+  const int64_t narrow = vectors / s->tiles, wider = vectors - narrow * s->tiles;
+  const bool relu = p->desc.activation.kind == EVR_RELU, gathered = s->sums != NULL;
+  const bool planes = p->desc.layout == EVR_NCHW;
+  const int64_t pixel = planes ? 1 : s->out.pixel;
+  evr_few_stretch t = {.top = top,
+                       .row = top % s->ring_rows,
+                       .y_plane = gathered ? s->columns_out : s->y_plane,
+                       .residual_plane = s->residual_plane,
+                       .planes = planes || gathered,
+                       .relu = relu && !(gathered && residual != NULL)};
+  int64_t column = 0;
+  for (int64_t i = 0; i < s->tiles; i++) {
+    const int64_t width = narrow + (i < wider);
+    t.column = left + column;
+    t.pixels = gathered ? width * EVR_LANES : s->pixels - column;
+    for (int64_t block = 0; block < s->blocks; block++) {
+      const int64_t o = s->begin[block], outputs = s->begin[block + 1] - o;
+      t.weights = s->weights + o * p->depth;
+      t.bias = s->bias != NULL ? s->bias + o : NULL;
+      if (gathered) {
+        t.y = s->sums + o * t.y_plane + column;
+      } else {
+        t.residual = residual != NULL ? residual + column * pixel + o * s->residual_plane : NULL;
+        t.y = y + column * pixel + o * s->y_plane;
+      }
+      evr_few_tiles[outputs - 1][width - 1](s, &t);
+    }
+    column += width * EVR_LANES;
   }
+  if (gathered) evr_few_finish_row(s, residual, relu, y);
 }
 
 static void activate(const evr_few_strip *s, float *y) {
@@ -338,14 +293,16 @@ static evr_few_strip make_strip(const job *j, int part, int64_t group, int64_t i
   const blocking *b = &j->b;
   const int64_t channel = group * p->group_out;
   const int64_t plane = d->layout == EVR_NCHW ? d->in_height * d->in_width : 1;
-  return (evr_few_strip){
+  evr_few_strip s = {
       .p = p,
       .x = call->x + image * d->in_height * d->in_width * d->in_channels +
            group * p->group_in * plane,
       .zeros = (const float *)(const void *)slot_memory,
       .in_width = b->in_width,
       .in_place = b->in_place,
-      .ring = (float *)(void *)(slot_memory + b->zero_bytes),
+      .sums = is_gathered(p) ? (float *)(void *)(slot_memory + b->zero_bytes) : NULL,
+      .columns_out = columns,
+      .ring = (float *)(void *)(slot_memory + b->zero_bytes + b->sums_bytes),
       .ring_rows = b->ring,
       .columns = b->columns,
       .pitch = b->columns * d->stride_width,
@@ -356,7 +313,11 @@ static evr_few_strip make_strip(const job *j, int part, int64_t group, int64_t i
       .residual_plane = p->residual_plane,
       .first = first,
       .pixels = evr_min(columns, (j->count == 1 ? b->width : p->sizes.conv_width) - first),
+      .blocks = block_count(p),
   };
+  for (int64_t block = 0; block <= s.blocks; block++) s.begin[block] = block_begin(p, block);
+  s.tiles = evr_ceil_div(evr_ceil_div(s.pixels, EVR_LANES), tile_vectors(p));
+  return s;
 }
 
 /* Row oh of a strip's output. */
@@ -401,7 +362,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   for (int64_t oh = band * b->band; oh < evr_min((band + 1) * b->band, b->height); oh++) {
     const int64_t top = oh * d->stride_height;
     for (copied = evr_max(copied, top); !b->in_place && copied < top + b->ring; copied++)
-      copy_row(&copied_strip, copied);
+      evr_few_copy_row(&copied_strip, copied);
     for (int i = 0; i < j->count; i++) {
       const bool ends = j->count > 1 && oh >= strips[i].p->sizes.conv_height;
       if (!ends && strips[i].pixels > 0) run_strip(j, &strips[i], j->calls[i], group, image, oh);
@@ -466,8 +427,8 @@ static bool unite(void *whole, const void *const *parts, int count) {
 /* A step of a tile. Of windows wider than a pixel most vectors lie across two cache lines, with
  * AVX2 half of them, and take two loads each: most for a single output, with one sum for each
  * vector. Rows that L1 does not hold come from L2. */
-static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t vectors) {
-  const int64_t outputs = p->group_out;
+static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t outputs,
+                        int64_t vectors) {
   const double sums = evr_step_time((double)(vectors * outputs));
   if (p->desc.kernel_width == 1) return sums;
   const bool double_pumped = EVR_LANES == 16 && evr_cpu()->double_pumped_avx512;
@@ -490,13 +451,17 @@ static double copying_time(const evr_conv2d_problem *p, const blocking *b) {
   const double blocks =
       (double)rows * (double)b->strips * (double)(b->columns / EVR_LANES) * (double)d->stride_width;
   const double channels = (double)evr_ceil_div(p->group_in, EVR_LANES); /* in vectors */
-  if (b->in_place) return 0.05 * (double)(b->height * b->width) * (double)p->group_in;
-  if (d->layout == EVR_NCHW)
-    return (double)rows * (double)b->strips * (double)p->group_in * (double)d->stride_width *
-           (EVR_BY_WIDTH(7.2, 4.1) +
-            (d->stride_width == 1 ? EVR_BY_WIDTH(0.16, 0.07) : EVR_BY_WIDTH(0.23, 0.3)) *
-                (double)b->columns);
-  return blocks * EVR_LANES * (EVR_BY_WIDTH(0.79, 0.17) + EVR_BY_WIDTH(0.51, 1.37) * channels);
+  if (b->in_place) return 0.0; /* planes come while sums are taken */
+  if (evr_few_way_of_copying(p) == EVR_FEW_APART)
+    return blocks * EVR_LANES * (double)p->group_in * EVR_BY_WIDTH(0.62, 0.42);
+  if (evr_few_way_of_copying(p) == EVR_FEW_PLANES) {
+    const double a_float =
+        d->stride_width == 1 ? EVR_BY_WIDTH(0.07, 0.065) : EVR_BY_WIDTH(0.42, 0.33);
+    return (double)p->group_in *
+           (EVR_BY_WIDTH(5.7, 5.4) * (double)(rows * b->strips * d->stride_width) +
+            a_float * blocks * EVR_LANES);
+  }
+  return blocks * EVR_LANES * (EVR_BY_WIDTH(0.18, 0.03) + EVR_BY_WIDTH(0.44, 0.94) * channels);
 }
 
 /* copying: an image's rows, in nanoseconds. */
@@ -506,16 +471,25 @@ static double time_of(const evr_conv2d_problem *p, const blocking *b, double cop
   const int64_t columns = b->strips * b->tiles; /* of tiles */
   const int64_t narrow = vectors / columns, wider = vectors - narrow * columns;
   const bool planes = d->layout == EVR_NCHW;
-  const double rows_of_tiles = (double)b->height * (double)columns;
+  const double rows_of_tiles = (double)b->height * (double)(columns * block_count(p));
   const double taps = (double)(d->kernel_height * d->kernel_width);
-  const double sums = (double)b->height * (double)p->depth *
-                      ((double)(columns - wider) * step_time(p, b, narrow) +
-                       (wider > 0 ? (double)wider * step_time(p, b, narrow + 1) : 0.0));
-  const double a_pixel = planes ? 0.03 * (double)p->group_out : EVR_BY_WIDTH(0.93, 1.3);
+  const int64_t blocks = block_count(p), few = p->group_out / blocks;
+  const int64_t more = p->group_out - few * blocks; /* blocks with one output more */
+  double step = 0.0;
+  for (int i = 0; i < 2; i++) {
+    const double count = (double)(i == 0 ? blocks - more : more);
+    step += count * (double)(columns - wider) * step_time(p, b, few + i, narrow);
+    if (wider > 0) step += count * (double)wider * step_time(p, b, few + i, narrow + 1);
+  }
+  const double sums = (double)b->height * (double)p->depth * step;
+  const double chunks = (double)evr_ceil_div(p->group_out, EVR_LANES);
+  const double a_pixel = planes           ? 0.0
+                         : is_gathered(p) ? chunks * EVR_BY_WIDTH(0.38, 0.86)
+                                          : EVR_BY_WIDTH(0.67, 1.1);
   const double outputs = a_pixel * (double)(b->height * b->width);
-  const double a_tile = (planes ? 20.0 : EVR_BY_WIDTH(8.0, 12.5)) + EVR_BY_WIDTH(0.25, 0.71) * taps;
-  const double image = EVR_BY_WIDTH(15.0, 20.0) + copying + rows_of_tiles * a_tile + outputs + sums;
-  return EVR_BY_WIDTH(25.0, 12.0) + (double)(d->batch * d->groups) * image;
+  const double a_tile = EVR_BY_WIDTH(14.0, 20.0) + EVR_BY_WIDTH(0.25, 0.40) * taps;
+  const double image = copying + rows_of_tiles * a_tile + outputs + sums;
+  return EVR_BY_WIDTH(90.0, 53.0) + (double)(d->batch * d->groups) * image;
 }
 
 static double cost(const void *problem) {

@@ -14,36 +14,51 @@
 #include "core/checked.h"
 #include "core/memory.h"
 
-/* Output channels of a tile, at most. */
-#define EVR_FEW_OUTPUTS 4
+/* Output channels of a group, at most. */
+#define EVR_FEW_OUTPUTS 64
+
+/* Output channels of a tile, at most; more are done in blocks. Of NHWC, the sums of blocks are
+ * gathered first (few_outputs_finish.h). */
+#define EVR_FEW_TILE_OUTPUTS (EVR_REGISTERS >= 32 ? 8 : 6)
 
 /* Vectors of pixels in a tile: with so many outputs, sums fill the registers but for weights and
  * pixels. */
 #if EVR_REGISTERS >= 32
-#define EVR_FEW_TILE_VECTORS(outputs) ((outputs) == 4 ? 6 : 8)
+#define EVR_FEW_TILE_VECTORS(outputs) \
+  ((outputs) <= 3 ? 8 : (outputs) == 4 ? 6 : (outputs) == 5 ? 5 : (outputs) == 6 ? 4 : 3)
 #else
 #define EVR_FEW_TILE_VECTORS(outputs) \
-  ((outputs) == 1 ? 8 : (outputs) == 2 ? 6 : (outputs) == 3 ? 4 : 3)
+  ((outputs) == 1 ? 8 : (outputs) == 2 ? 6 : (outputs) == 3 ? 4 : (outputs) == 4 ? 3 : 2)
 #endif
 #define EVR_FEW_MOST_VECTORS 8
+#define EVR_FEW_MOST_TILE 8
+#define EVR_FEW_MOST_BLOCKS ((EVR_FEW_OUTPUTS + EVR_FEW_TILE_OUTPUTS - 1) / EVR_FEW_TILE_OUTPUTS)
+
+/* Outputs of NHWC that a tile transposes itself. */
+#define EVR_FEW_TRANSPOSED 4
 
 /* Columns of the output of one image and group. */
 typedef struct evr_few_strip {
   const evr_conv2d_problem *p;
   const float *x; /* of the image, at the group's first channel */
   const float *zeros;
-  int64_t in_width;                /* of the image, as it is walked */
-  bool in_place;                   /* rows are read where they lie */
-  float *ring;                     /* padded row r in row r % ring_rows; in place: one of padding */
-  int64_t ring_rows;               /* that a window spans */
-  int64_t columns;                 /* floats of a phase */
-  int64_t pitch;                   /* from one channel to the next */
-  const float *weights;            /* of the group */
-  const float *bias;               /* of the group, or NULL */
-  evr_spread out;                  /* NHWC */
-  int64_t y_plane, residual_plane; /* NCHW */
-  int64_t first;                   /* output column at which the strip begins */
-  int64_t pixels;                  /* output columns of the strip */
+  int64_t in_width;     /* of the image, as it is walked */
+  bool in_place;        /* rows are read where they lie */
+  float *ring;          /* padded row r in row r % ring_rows; in place: one of padding */
+  int64_t ring_rows;    /* that a window spans */
+  int64_t columns;      /* floats of a phase */
+  int64_t pitch;        /* from one channel to the next */
+  const float *weights; /* of the group */
+  float *sums;          /* of a row, [output][column], to be transposed; or NULL */
+  int64_t columns_out;  /* floats of an output there */
+  int64_t blocks;       /* of outputs */
+  int64_t begin[EVR_FEW_MOST_BLOCKS + 1]; /* of each block, its first output */
+  int64_t tiles;                          /* of a row, in columns */
+  const float *bias;                      /* of the group, or NULL */
+  evr_spread out;                         /* NHWC */
+  int64_t y_plane, residual_plane;        /* NCHW */
+  int64_t first;                          /* output column at which the strip begins */
+  int64_t pixels;                         /* output columns of the strip */
 } evr_few_strip;
 
 /* Row r of the padded image, counted from the first that the output reads, in place. */
@@ -54,16 +69,31 @@ static const float *evr_few_find_row(const evr_few_strip *s, int64_t r, int64_t 
   return ih < 0 ? s->ring : s->x + ih * d->in_width + s->first;
 }
 
-/* Sums of NCHW: each output has its row of pixels. */
-EVR_INLINE void evr_few_store_planes(const evr_few_strip *s, int64_t pixels, const float *residual,
-                                     float *y, const int outputs, const int vectors,
-                                     vf sum[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS]) {
-  const bool has_bias = s->bias != NULL, relu = s->p->desc.activation.kind == EVR_RELU;
-  const int64_t last = evr_min(pixels - (vectors - 1) * EVR_LANES, EVR_LANES);
-  const int64_t y_plane = s->y_plane, residual_plane = s->residual_plane;
-  vf bias[EVR_FEW_OUTPUTS];
+/* A stretch of a row of the strip, and a block of outputs. */
+typedef struct evr_few_stretch {
+  int64_t top;           /* first padded row of the windows */
+  int64_t row;           /* of the ring, which holds it */
+  int64_t column;        /* of the strip, at which it begins */
+  int64_t pixels;        /* to the end of the strip */
+  const float *weights;  /* of the block */
+  const float *bias;     /* of the block, or NULL */
+  const float *residual; /* or NULL */
+  float *y;
+  int64_t y_plane, residual_plane; /* from one output to the next, where `planes` */
+  bool planes, relu;
+} evr_few_stretch;
+
+/* Sums of which each output has its row of pixels. */
+EVR_INLINE void evr_few_store_planes(const evr_few_stretch *t, const int outputs, const int vectors,
+                                     vf sum[EVR_FEW_MOST_TILE][EVR_FEW_MOST_VECTORS]) {
+  const bool has_bias = t->bias != NULL, relu = t->relu;
+  const int64_t last = evr_min(t->pixels - (vectors - 1) * EVR_LANES, EVR_LANES);
+  const int64_t y_plane = t->y_plane, residual_plane = t->residual_plane;
+  const float *const residual = t->residual;
+  float *const y = t->y;
+  vf bias[EVR_FEW_MOST_TILE];
   EVR_UNROLL
-  for (int o = 0; o < outputs; o++) bias[o] = has_bias ? vf_set1(s->bias[o]) : vf_zero();
+  for (int o = 0; o < outputs; o++) bias[o] = has_bias ? vf_set1(t->bias[o]) : vf_zero();
   EVR_UNROLL
   for (int o = 0; o < outputs; o++) {
     EVR_UNROLL
@@ -82,15 +112,6 @@ EVR_INLINE void evr_few_store_planes(const evr_few_strip *s, int64_t pixels, con
   }
 }
 
-/* A stretch of a row of the strip. */
-typedef struct evr_few_stretch {
-  int64_t top;           /* first padded row of the windows */
-  int64_t column;        /* of the strip, at which it begins */
-  int64_t pixels;        /* to the end of the strip */
-  const float *residual; /* or NULL */
-  float *y;
-} evr_few_stretch;
-
 /* `outputs` channels of `vectors` vectors of pixels, both constants. */
 EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *t,
                                  const int outputs, const int vectors) {
@@ -98,11 +119,11 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
   const int64_t ring = s->ring_rows, channels = s->p->group_in;
   const int64_t column_step = d->dilation_width / d->stride_width;
   const int64_t phase_step = d->dilation_width % d->stride_width;
-  vf sum[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS];
+  vf sum[EVR_FEW_MOST_TILE][EVR_FEW_MOST_VECTORS];
   EVR_UNROLL
   for (int i = 0; i < outputs * vectors; i++) sum[i / vectors][i % vectors] = vf_zero();
-  const float *w = s->weights;
-  int64_t row = t->top % ring;
+  const float *w = t->weights;
+  int64_t row = t->row;
   for (int64_t kh = 0; kh < d->kernel_height; kh++) {
     int64_t phase = 0, column = t->column, pitch = s->pitch;
     const float *const start = s->in_place
@@ -119,7 +140,7 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
         }
         /* Held are the fewer of the two, and the others come one by one. */
         if (outputs <= vectors) {
-          vf weights[EVR_FEW_OUTPUTS];
+          vf weights[EVR_FEW_MOST_TILE];
           EVR_UNROLL
           for (int o = 0; o < outputs; o++) weights[o] = vf_set1(w[o]);
           EVR_UNROLL
@@ -131,7 +152,7 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
             for (int o = 0; o < outputs; o++) sum[o][v] = vf_fma(pixels, weights[o], sum[o][v]);
           }
         } else {
-          vf pixels[EVR_FEW_OUTPUTS];
+          vf pixels[EVR_FEW_MOST_VECTORS];
           EVR_UNROLL
           for (int v = 0; v < vectors; v++) pixels[v] = vf_load(x + v * EVR_LANES);
           EVR_UNROLL
@@ -152,23 +173,23 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
     row += d->dilation_height;
     if (row >= ring) row -= ring;
   }
+  if (t->planes || outputs > EVR_FEW_TRANSPOSED) {
+    evr_few_store_planes(t, outputs, vectors, sum);
+    return;
+  }
   const float *residual = t->residual;
   float *y = t->y;
   const int64_t pixels = t->pixels;
-  if (d->layout == EVR_NCHW) {
-    evr_few_store_planes(s, pixels, residual, y, outputs, vectors, sum);
-    return;
-  }
   /* Now lanes are the output channels of a pixel (but for the scalar build, which has one lane).
    * What a store might change is read before. */
-  enum { LANES = EVR_LANES == 1 ? 1 : EVR_FEW_OUTPUTS };
+  enum { LANES = EVR_LANES == 1 ? 1 : EVR_FEW_TRANSPOSED };
   const int lanes = outputs < LANES ? outputs : LANES;
   const int64_t pitch_out = s->out.pixel;
-  const bool has_bias = s->bias != NULL, relu = d->activation.kind == EVR_RELU;
-  vf bias[EVR_FEW_OUTPUTS];
+  const bool has_bias = t->bias != NULL, relu = t->relu;
+  vf bias[EVR_FEW_MOST_TILE];
   EVR_UNROLL
   for (int o = 0; o < outputs; o += lanes)
-    bias[o] = has_bias ? vf_load_n(s->bias + o, lanes) : vf_zero();
+    bias[o] = has_bias ? vf_load_n(t->bias + o, lanes) : vf_zero();
   EVR_UNROLL
   for (int v = 0; v < vectors; v++) {
     vf block[EVR_LANES];
@@ -198,12 +219,17 @@ typedef void evr_few_tile_function(const evr_few_strip *s, const evr_few_stretch
   static void tile_##outputs##_##vectors(const evr_few_strip *s, const evr_few_stretch *t) { \
     evr_few_tile_run(s, t, outputs, vectors);                                                \
   }
-#define EVR_FEW_TILES_3(o) EVR_FEW_TILE(o, 1) EVR_FEW_TILE(o, 2) EVR_FEW_TILE(o, 3)
-#define EVR_FEW_TILES_6(o) \
-  EVR_FEW_TILES_3(o) EVR_FEW_TILE(o, 4) EVR_FEW_TILE(o, 5) EVR_FEW_TILE(o, 6)
+#define EVR_FEW_TILES_2(o) EVR_FEW_TILE(o, 1) EVR_FEW_TILE(o, 2)
+#define EVR_FEW_TILES_3(o) EVR_FEW_TILES_2(o) EVR_FEW_TILE(o, 3)
+#define EVR_FEW_TILES_4(o) EVR_FEW_TILES_3(o) EVR_FEW_TILE(o, 4)
+#define EVR_FEW_TILES_5(o) EVR_FEW_TILES_4(o) EVR_FEW_TILE(o, 5)
+#define EVR_FEW_TILES_6(o) EVR_FEW_TILES_5(o) EVR_FEW_TILE(o, 6)
 #define EVR_FEW_TILES_8(o) EVR_FEW_TILES_6(o) EVR_FEW_TILE(o, 7) EVR_FEW_TILE(o, 8)
-#define EVR_FEW_NAMES_3(o) tile_##o##_1, tile_##o##_2, tile_##o##_3
-#define EVR_FEW_NAMES_6(o) EVR_FEW_NAMES_3(o), tile_##o##_4, tile_##o##_5, tile_##o##_6
+#define EVR_FEW_NAMES_2(o) tile_##o##_1, tile_##o##_2
+#define EVR_FEW_NAMES_3(o) EVR_FEW_NAMES_2(o), tile_##o##_3
+#define EVR_FEW_NAMES_4(o) EVR_FEW_NAMES_3(o), tile_##o##_4
+#define EVR_FEW_NAMES_5(o) EVR_FEW_NAMES_4(o), tile_##o##_5
+#define EVR_FEW_NAMES_6(o) EVR_FEW_NAMES_5(o), tile_##o##_6
 #define EVR_FEW_NAMES_8(o) EVR_FEW_NAMES_6(o), tile_##o##_7, tile_##o##_8
 
 EVR_FEW_TILES_8(1)
@@ -211,18 +237,22 @@ EVR_FEW_TILES_8(1)
 EVR_FEW_TILES_8(2)
 EVR_FEW_TILES_8(3)
 EVR_FEW_TILES_6(4)
-static evr_few_tile_function *const evr_few_tiles[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS] = {
-    {EVR_FEW_NAMES_8(1)}, {EVR_FEW_NAMES_8(2)}, {EVR_FEW_NAMES_8(3)}, {EVR_FEW_NAMES_6(4)}};
+EVR_FEW_TILES_5(5)
+EVR_FEW_TILES_4(6)
+EVR_FEW_TILES_3(7)
+EVR_FEW_TILES_3(8)
+static evr_few_tile_function *const evr_few_tiles[EVR_FEW_MOST_TILE][EVR_FEW_MOST_VECTORS] = {
+    {EVR_FEW_NAMES_8(1)}, {EVR_FEW_NAMES_8(2)}, {EVR_FEW_NAMES_8(3)}, {EVR_FEW_NAMES_6(4)},
+    {EVR_FEW_NAMES_5(5)}, {EVR_FEW_NAMES_4(6)}, {EVR_FEW_NAMES_3(7)}, {EVR_FEW_NAMES_3(8)}};
 #else
 EVR_FEW_TILES_6(2)
-EVR_FEW_TILES_3(3)
-EVR_FEW_TILE(3, 4)
+EVR_FEW_TILES_4(3)
 EVR_FEW_TILES_3(4)
-static evr_few_tile_function *const evr_few_tiles[EVR_FEW_OUTPUTS][EVR_FEW_MOST_VECTORS] = {
-    {EVR_FEW_NAMES_8(1)},
-    {EVR_FEW_NAMES_6(2)},
-    {EVR_FEW_NAMES_3(3), tile_3_4},
-    {EVR_FEW_NAMES_3(4)}};
+EVR_FEW_TILES_2(5)
+EVR_FEW_TILES_2(6)
+static evr_few_tile_function *const evr_few_tiles[EVR_FEW_MOST_TILE][EVR_FEW_MOST_VECTORS] = {
+    {EVR_FEW_NAMES_8(1)}, {EVR_FEW_NAMES_6(2)}, {EVR_FEW_NAMES_4(3)},
+    {EVR_FEW_NAMES_3(4)}, {EVR_FEW_NAMES_2(5)}, {EVR_FEW_NAMES_2(6)}};
 #endif
 
 #endif

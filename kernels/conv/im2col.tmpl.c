@@ -260,15 +260,18 @@ static double cost(const void *problem) {
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
     /* For each segment of a step, pixels of which may lie apart. */
-    const double apart = d->stride_width == 1 ? 1.2 : EVR_BY_WIDTH(1.1, 1.3);
+    const double apart = d->stride_width == 1 ? EVR_BY_WIDTH(0.49, 0.52) : EVR_BY_WIDTH(0.73, 0.94);
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
-    const double matrix =
-        b.copies ? bands * segments * (1.44 * taps + apart * depth) + 0.23 * depth * (double)vectors
-                 : 0.0;
-    const double packing = 2.2 * depth * (double)vectors;
+    const double matrix = b.copies
+                              ? bands * segments * (EVR_BY_WIDTH(1.3, 1.5) * taps + apart * depth) +
+                                    EVR_BY_WIDTH(0.70, 1.00) * depth * (double)vectors
+                              : 0.0;
+    const double packing = EVR_BY_WIDTH(0.95, 0.99) * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
-    const double tile = b.copies && pixels > 1024 ? 27.0 : EVR_BY_WIDTH(11.0, 8.8);
-    return 45.0 + images * (23.0 + matrix + packing + tile * tiles + steps);
+    const double tile =
+        b.copies && pixels > 1024 ? EVR_BY_WIDTH(8.1, 16.0) : EVR_BY_WIDTH(8.2, 12.0);
+    return EVR_BY_WIDTH(6.9, 12.0) +
+           images * (EVR_BY_WIDTH(27.0, 15.0) + matrix + packing + tile * tiles + steps);
   }
   const bool rows_in_one_piece =
       d->groups == 1 && d->dilation_width == 1 && d->pad_left == 0 && d->pad_right == 0;
@@ -277,9 +280,12 @@ static double cost(const void *problem) {
   const double bytes = depth * (double)(vectors * EVR_LANES) * sizeof(float);
   const double reading =
       bytes > EVR_PACE_L1 ? (double)evr_ceil_div(rows, tile_rows) * bytes / EVR_PACE_L2_SPEED : 0.0;
-  const double matrix = b.copies ? (double)pixels * (3.3 + 2.1 * pieces + 0.055 * depth) : 0.0;
-  return EVR_BY_WIDTH(40.0, 27.0) + images * (18.0 + matrix + EVR_BY_WIDTH(9.4, 7.4) * tiles +
-                                              fmax(steps, EVR_BY_WIDTH(1.5, 1.0) * reading));
+  const double matrix = b.copies ? (double)pixels * (EVR_BY_WIDTH(1.6, 1.5) + 1.9 * pieces +
+                                                     EVR_BY_WIDTH(0.03, 0.02) * depth)
+                                 : 0.0;
+  return EVR_BY_WIDTH(9.8, 13.0) +
+         images * (EVR_BY_WIDTH(17.0, 15.0) + matrix + EVR_BY_WIDTH(7.3, 8.1) * tiles +
+                   fmax(steps, EVR_BY_WIDTH(0.92, 0.69) * reading));
 }
 
 const evr_kernel EVR_NAME(evr_conv2d_im2col_gemm) = {

@@ -156,8 +156,8 @@ static const bad_row rows[] = {
      EVR_OVERLAP,
      {"dx overlaps z"}},
     /* refusals of variants, which run a convolution of dy, in the words of the caller's */
-    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.in_channels, 5),
-            "needs at most 4 input channels a group; desc.in_channels is 5 and desc.groups 1"),
+    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.in_channels, 65),
+            "needs at most 64 input channels a group; desc.in_channels is 65 and desc.groups 1"),
     REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
             "needs one output channel a group; desc.out_channels is 6 and desc.groups 2"),
     REFUSED(PLANNED, "depthwise-stride2-scalar", SET(desc.layout, EVR_NCHW),

@@ -340,8 +340,8 @@ static const bad_row rows[] = {
      EVR_OVERLAP,
      {"workspace overlaps residual"}},
     /* refusals of variants */
-    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.out_channels, 8),
-            "needs at most 4 output channels a group; desc.out_channels is 8 and desc.groups 1"),
+    REFUSED(PLANNED, "few-outputs-scalar", SET(desc.out_channels, 65),
+            "needs at most 64 output channels a group; desc.out_channels is 65 and desc.groups 1"),
     REFUSED(PLANNED, "depthwise-scalar", SET(desc.groups, 2),
             "needs one input channel a group; desc.in_channels is 4 and desc.groups 2"),
     {PLANNED,

@@ -338,12 +338,43 @@ static void few_channels(grid *g) {
   }
 }
 
+/* More outputs than the sums of one tile: lanes may run over the pixels all the same, of a few
+ * inputs or of many, and sums of NHWC are transposed. */
+static void outputs_in_blocks(grid *g) {
+  static const int64_t outputs[] = {5, 6, 7, 8, 9, 10, 12, 13, 17, 25, 33, 64};
+  static const int64_t widths[] = {9, 17, 48, 61, 130}, inputs[] = {1, 2, 3, 4, 5, 16, 19};
+  static const int64_t kernels[][2] = {{3, 3}, {1, 1}, {5, 2}, {1, 4}};
+  for (int i = 0; i < COUNT(outputs) * COUNT(widths) * 2; i++) {
+    const int64_t *kernel = kernels[i / 3 % COUNT(kernels)];
+    const int64_t groups = i % 7 == 3 ? 2 : 1;
+    conv2d_case c = plain_case(groups * inputs[i % COUNT(inputs)], 2 + i % 5 + kernel[0] / 2,
+                               widths[i / COUNT(outputs) % COUNT(widths)],
+                               groups * outputs[i % COUNT(outputs)], 1);
+    c.desc.groups = groups;
+    c.desc.kernel_height = kernel[0];
+    c.desc.kernel_width = kernel[1];
+    c.desc.batch = 1 + i / 3 % 2;
+    c.desc.stride_height = 1 + i / 5 % 2;
+    c.desc.stride_width = i % 4 == 3 ? 2 + i % 3 % 2 : 1;
+    c.desc.dilation_height = 1 + i / 11 % 2;
+    c.desc.dilation_width = 1 + i / 2 % 5 % 2;
+    c.desc.pad_mode = i / 4 % 3 == 2 ? (evr_pad_mode)(1 + i % 2) : EVR_PAD_ZERO;
+    set_pads(&c.desc, i % 3, kernel[0] / 2, kernel[1] / 2, i / 2 % 3);
+    c.bias = i % 3 != 1;
+    c.residual = i % 5 == 2;
+    c.desc.activation.kind = i / 2 % 3 == 0 ? EVR_RELU : i % 6 == 5 ? EVR_SILU : EVR_IDENTITY;
+    c.desc.filter_layout = i % 2 ? EVR_OIHW : EVR_HWIO;
+    visit_layouts(g, c);
+  }
+}
+
 /* Windows a pixel wide over rows of whole vectors, which may be read in place; and of one less. */
 static void narrow_windows(grid *g) {
   static const int64_t widths[] = {16, 32, 80, 79}, heights[] = {1, 2, 3, 5},
                        inputs[] = {5, 16, 33};
   for (int i = 0; i < 144; i++) {
-    conv2d_case c = plain_case(inputs[i % 3], 2 + i % 5, widths[i / 3 % 4], 1 + i / 2 % 4, 1);
+    const int64_t outputs = 1 + i / 2 % 4 + (i % 8 == 5 ? 10 : 0);
+    conv2d_case c = plain_case(inputs[i % 3], 2 + i % 5, widths[i / 3 % 4], outputs, 1);
     c.desc.kernel_height = heights[i / 12 % 4];
     c.desc.batch = 1 + i % 2;
     c.desc.stride_height = 1 + i / 5 % 2;
@@ -391,6 +422,7 @@ void conv2d_grid(walk *w, conv2d_visit *visit) {
   tiles(&g);
   crowded_channels(&g);
   few_channels(&g);
+  outputs_in_blocks(&g);
   narrow_windows(&g);
 }
 
