@@ -461,7 +461,10 @@ static double copying_time(const evr_conv2d_problem *p, const blocking *b) {
            (EVR_BY_WIDTH(5.7, 5.4) * (double)(rows * b->strips * d->stride_width) +
             a_float * blocks * EVR_LANES);
   }
-  return blocks * EVR_LANES * (EVR_BY_WIDTH(0.18, 0.03) + EVR_BY_WIDTH(0.44, 0.94) * channels);
+  const bool far = (double)p->sizes.x_count * sizeof(float) > (double)evr_l2_bytes();
+  return blocks * EVR_LANES *
+         (EVR_BY_WIDTH(0.18, 0.03) + EVR_BY_WIDTH(0.44, 0.94) * channels +
+          (far ? 0.05 * (double)p->group_in : 0.0));
 }
 
 /* copying: an image's rows, in nanoseconds. */

@@ -10,6 +10,10 @@
  * 3.5; no better with 2 or 8. */
 #define AHEAD 4
 
+/* Pixels of NHWC are asked for so many vectors ahead: where they come from memory, 1x1 windows over
+ * 64 channels of 256x256 take 1.5 ms instead of 2.1, and 32 of 512x512 2.7 instead of 4.7. */
+#define VECTORS_AHEAD 2
+
 /* Planes are copied as they are. Of NHWC each channel is gathered by itself where pixels have so
  * few that whole vectors would be mostly empty; else pixels are transposed. */
 #define EVR_FEW_CHANNELS 4
@@ -29,6 +33,12 @@ EVR_INLINE void transpose_pixels(const float *const *from, const float *first, i
     const int64_t count = evr_min(EVR_LANES, channels - c);
     vf block[EVR_LANES];
     const float *const pixel = first + c;
+    if (from == NULL) {
+      EVR_UNROLL
+      for (int l = 0; l < EVR_LANES; l++)
+        __builtin_prefetch((const void *)evr_address((uintptr_t)pixel,
+                                                     (VECTORS_AHEAD * EVR_LANES + l) * distance));
+    }
     if (count == EVR_LANES) {
       EVR_UNROLL
       for (int l = 0; l < EVR_LANES; l++)
