@@ -125,10 +125,11 @@ static double cost(const void *problem) {
       const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
       const double copying = EVR_BY_WIDTH(0.50, 0.74) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
       /* With 16 registers the weights of a wide window do not stay in them. */
-      const double slower = !common                             ? EVR_BY_WIDTH(2.0, 2.6)
+      bool known;
+      const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p, &known);
+      const double slower = !known                              ? EVR_BY_WIDTH(2.0, 2.6)
                             : taps > 25.0 && EVR_REGISTERS < 32 ? 1.5
                                                                 : EVR_BY_WIDTH(1.1, 1.6);
-      const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p);
       const double image = multiply_time(covered * vectors, taps, slower) +
                            EVR_BY_WIDTH(2.8, 2.1) * pixels +
                            EVR_BY_WIDTH(2.7, 4.3) * height * strips * vectors + copying;
