@@ -253,6 +253,76 @@ START_TEST(threads_that_fit) {
 }
 END_TEST
 
+/* Weights packed with a plan of so many threads: *size bytes, of which those in between are 0. */
+static void *pack_with(const evr_conv2d_desc *d, const char *variant, int threads,
+                       const float *weights, size_t *size) {
+  evr_plan_options o = EVR_PLAN_OPTIONS_INIT;
+  o.variant = variant;
+  o.num_threads = threads;
+  evr_conv2d_plan *plan;
+  ck_assert_msg(evr_conv2d_plan_create(d, &o, &plan) == EVR_OK, "%s", evr_last_error());
+  *size = evr_conv2d_packed_size(plan);
+  void *packed = aligned_alloc(64, *size / 64 * 64 + 64);
+  ck_assert_ptr_nonnull(packed);
+  memset(packed, 0, *size);
+  ck_assert(evr_conv2d_pack(plan, weights, packed) == EVR_OK);
+  evr_conv2d_plan_destroy(plan);
+  return packed;
+}
+
+/* Packed weights serve plans of the same descriptor and variant, however many threads these have,
+ * and however little scratch that leaves to each. */
+START_TEST(packed_for_any_threads) {
+  test_random random = {test_seed()};
+  int compared = 0;
+  for (int64_t i = 0; i < test_rounds(400); i++) {
+    evr_conv2d_desc d = EVR_CONV2D_DESC_INIT;
+    d.layout = random_chance(&random, 30) ? EVR_NHWC : EVR_NCHW;
+    d.in_channels = random_between(&random, 1, 96);
+    d.groups = random_chance(&random, 60) ? d.in_channels : 1;
+    d.out_channels = d.groups * random_between(&random, 1, d.groups > 1 ? 3 : 70);
+    d.in_height = random_between(&random, 1, 20);
+    d.in_width = random_between(&random, 1, 400);
+    d.kernel_height = random_between(&random, 1, 7);
+    d.kernel_width = random_between(&random, 1, 7);
+    d.pad_top = d.pad_bottom = d.kernel_height - 1;
+    d.pad_left = d.pad_right = d.kernel_width - 1;
+    d.dilation_width = random_chance(&random, 20) ? 2 : 1;
+    if (random_chance(&random, 30)) {
+      d.pool.kind = EVR_POOL_MAX;
+      d.pool.kernel_height = d.pool.kernel_width = 2;
+      d.pool.stride_height = d.pool.stride_width = 1;
+    }
+    evr_conv2d_sizes sizes;
+    if (evr_conv2d_get_sizes(&d, &sizes) != EVR_OK) continue;
+    float *weights = malloc((size_t)sizes.weights_count * sizeof *weights);
+    ck_assert_ptr_nonnull(weights);
+    for (int64_t k = 0; k < sizes.weights_count; k++) weights[k] = (float)(k + 1);
+    evr_variant_report list[32];
+    size_t count;
+    ck_assert(evr_conv2d_list_variants(&d, NULL, list, 32, &count) == EVR_OK);
+    ck_assert_uint_le(count, 32);
+    for (size_t v = 0; v < count; v++) {
+      if (!list[v].accepted) continue;
+      const int threads = (int)random_between(&random, 2, 200);
+      size_t alone_size, shared_size;
+      void *alone = pack_with(&d, list[v].name, 1, weights, &alone_size);
+      void *shared = pack_with(&d, list[v].name, threads, weights, &shared_size);
+      ck_assert_msg(alone_size == shared_size && memcmp(alone, shared, alone_size) == 0,
+                    "%s, %" PRId64 " channels of %" PRId64 "x%" PRId64 ", kernel %" PRId64
+                    "x%" PRId64 ": weights packed for %d threads are others than for one",
+                    list[v].name, d.in_channels, d.in_height, d.in_width, d.kernel_height,
+                    d.kernel_width, threads);
+      compared += alone_size > 0;
+      free(alone);
+      free(shared);
+    }
+    free(weights);
+  }
+  ck_assert_int_gt(compared, 0);
+}
+END_TEST
+
 int main(int argc, char **argv) {
   suite_begin("workspace");
   if (argc != 2) {
@@ -266,5 +336,6 @@ int main(int argc, char **argv) {
   tcase_add_test(layers, random_layers);
   tcase_add_test(layers, planes_in_place);
   tcase_add_test(layers, threads_that_fit);
+  tcase_add_test(layers, packed_for_any_threads);
   return suite_end(suite);
 }

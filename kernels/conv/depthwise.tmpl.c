@@ -14,7 +14,8 @@
 typedef enum way { WAY_NHWC, WAY_NCHW, WAY_BLOCKS } way;
 
 /* Planes of which as many as fill a block are transposed, unless their rows fill vectors so well
- * that common kernels need no transposing. */
+ * that common kernels need no transposing. Weights are packed for it, so it must not depend on the
+ * threads, nor on what these leave for scratch. */
 static way way_of(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   if (d->layout == EVR_NHWC) return WAY_NHWC;
@@ -23,7 +24,7 @@ static way way_of(const evr_conv2d_problem *p) {
                     (d->kernel_width == 3 || (d->kernel_width == 5 && EVR_LANES == 16)) &&
                     d->stride_width == d->stride_height && d->stride_width <= 2;
   if (EVR_LANES == 1 || 2 * d->out_channels <= EVR_LANES || wide ||
-      !EVR_NAME(evr_depthwise_blocks_fit)(p, evr_min(MOST_BLOCK_BYTES, p->scratch_share)))
+      !EVR_NAME(evr_depthwise_blocks_fit)(p, evr_min(MOST_BLOCK_BYTES, p->tensors / 4)))
     return WAY_NCHW;
   return WAY_BLOCKS;
 }
@@ -123,17 +124,18 @@ static double cost(const void *problem) {
   switch (way_of(p)) {
     case WAY_NHWC: {
       const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
-      const double copying = EVR_BY_WIDTH(0.50, 0.74) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
+      const double copying = EVR_BY_WIDTH(0.44, 0.63) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
       /* With 16 registers the weights of a wide window do not stay in them. */
       bool known;
       const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p, &known);
-      const double slower = !known                              ? EVR_BY_WIDTH(2.0, 2.6)
+      const double slower = !known                              ? EVR_BY_WIDTH(1.9, 2.6)
                             : taps > 25.0 && EVR_REGISTERS < 32 ? 1.5
-                                                                : EVR_BY_WIDTH(1.1, 1.6);
-      const double image = multiply_time(covered * vectors, taps, slower) +
-                           EVR_BY_WIDTH(2.8, 2.1) * pixels +
-                           EVR_BY_WIDTH(2.7, 4.3) * height * strips * vectors + copying;
-      return EVR_BY_WIDTH(66.0, 60.0) + batch * image;
+                                                                : EVR_BY_WIDTH(1.1, 1.7);
+      const double a_row = copying > 0.0 ? 11.0 : 3.5;
+      const double image = multiply_time(covered * vectors, taps, slower) + a_row * height +
+                           EVR_BY_WIDTH(2.3, 1.9) * pixels +
+                           EVR_BY_WIDTH(2.4, 3.6) * height * strips * vectors + copying;
+      return EVR_BY_WIDTH(57.0, 52.0) + batch * image;
     }
     case WAY_NCHW: {
       const bool tiled = common && 5 * p->sizes.conv_width >= 3 * (int64_t)widths * EVR_LANES;

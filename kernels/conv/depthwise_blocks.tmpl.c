@@ -32,7 +32,7 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.in_columns = evr_max((covered - 1) * d->stride_width + reach + 1, d->pad_left + d->in_width);
 
   const int64_t bytes = evr_min(CHUNK_BYTES, p->scratch_share - p->scratch_share / 8);
-  const int64_t pixels = bytes / (EVR_LANES * (int64_t)sizeof(float));
+  const int64_t pixels = evr_max(bytes / (EVR_LANES * (int64_t)sizeof(float)), 1);
   const int64_t rest = pixels - evr_min(vertical_reach, pixels) * evr_min(c.in_columns, pixels);
   const int64_t most = rest / (evr_min(c.in_columns, pixels) * evr_min(d->stride_height, pixels) +
                                evr_min(width, pixels));

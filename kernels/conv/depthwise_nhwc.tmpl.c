@@ -2,7 +2,8 @@
  *
  * A task is a chunk of output rows, a strip of output columns and a block of channels, cut so that
  * the input rows that successive output rows share stay in L1. Its inner tiles read the image as
- * rows, those that touch padding through pointers. With a channel multiplier, fewer channels than
+ * rows, those that touch padding through pointers. Dilated columns are taken by phases, which have
+ * no dilation. With a channel multiplier, fewer channels than
  * lanes, or pixels so far apart that they evict each other, the task goes over copies of its input
  * rows: padded, and each channel repeated. */
 #include "conv/depthwise.h"
@@ -100,21 +101,15 @@ static int64_t covered(int64_t columns) {
   return evr_depthwise_tile_start(&tiles, tiles.all);
 }
 
-/* Of a great dilation, phases begin beyond the last column. */
-static int64_t phase_count(const cut *c, const evr_conv2d_problem *p) {
-  return evr_min(c->phases, p->sizes.conv_width);
-}
-
 /* The tiles for the windows, and the phases that these take. */
-static void choose_kind(cut *c, const evr_conv2d_problem *p) {
+static void choose_kind(cut *c, const evr_conv2d_problem *p, bool by_phases) {
   evr_conv2d_desc dense = p->desc;
+  const int64_t width = p->sizes.conv_width, dilation = dense.dilation_width;
   c->phases = 1;
   c->kind = EVR_NAME(evr_depthwise_kind_of)(&dense);
-  if (dense.dilation_width == 1 || dense.stride_width != 1) return;
-  const int64_t width = p->sizes.conv_width, phases = evr_min(dense.dilation_width, width);
-  if ((double)(phases * covered(evr_ceil_div(width, dense.dilation_width))) >
-      MOST_PHASE_WASTE * (double)width)
-    return;
+  if (!by_phases || dilation == 1 || dense.stride_width != 1) return;
+  const double columns = (double)dilation * (double)covered(evr_ceil_div(width, dilation));
+  if (columns > MOST_PHASE_WASTE * (double)width) return;
   dense.dilation_width = 1;
   const evr_depthwise_kind *kind = EVR_NAME(evr_depthwise_kind_of)(&dense);
   if (kind->kernel == 0) return;
@@ -179,11 +174,11 @@ static void size_cut(cut *c, const evr_conv2d_problem *p) {
   }
 }
 
-static cut make_cut(const evr_conv2d_problem *p) {
+static cut cut_rows(const evr_conv2d_problem *p, bool by_phases) {
   const evr_conv2d_desc *d = &p->desc;
   const int64_t height = p->sizes.conv_height, threads = p->common.parallel.threads;
   cut c = {0};
-  choose_kind(&c, p);
+  choose_kind(&c, p, by_phases);
   const int64_t reach = reach_of(&c, d);
   c.vectors = evr_ceil_div(d->out_channels, EVR_LANES);
   const double crowded = crowding(d, c.phases);
@@ -204,7 +199,7 @@ static cut make_cut(const evr_conv2d_problem *p) {
   c.block = evr_ceil_div(c.units, c.blocks) * c.unit;
   const int64_t pixels = WINDOW_BYTES / (c.block * vector_bytes);
   cut_strips(&c, windows_within(pixels / d->kernel_height, reach, d->stride_width));
-  const int64_t tasks = d->batch * c.blocks * c.strips * phase_count(&c, p);
+  const int64_t tasks = d->batch * c.blocks * c.strips * c.phases;
   const int64_t wanted = threads > 1 ? evr_ceil_div(4 * threads, tasks) : 1;
   c.chunks = evr_min(evr_max(evr_ceil_div(height, MOST_ROWS), wanted), height);
   c.rows = evr_ceil_div(height, c.chunks);
@@ -219,6 +214,13 @@ static cut make_cut(const evr_conv2d_problem *p) {
     size_cut(&c, p);
   }
   return c;
+}
+
+/* The columns of a phase lie apart, so that they may have to be copied where those of the image
+ * need not: if there is not the memory for it, without phases. */
+static cut make_cut(const evr_conv2d_problem *p) {
+  const cut c = cut_rows(p, true);
+  return c.phases > 1 && cut_bytes(&c) > (size_t)p->scratch_share ? cut_rows(p, false) : c;
 }
 
 _Static_assert(sizeof(cut) <= sizeof(((evr_prepared *)0)->state), "it fits");
@@ -243,15 +245,13 @@ double EVR_NAME(evr_depthwise_nhwc_copied)(const evr_conv2d_problem *p) {
   if (!c.copied) return 0.0;
   const int64_t window = (d->kernel_height - 1) * d->dilation_height + 1;
   const int64_t rows = p->sizes.conv_height * evr_min(window, d->stride_height);
-  return (double)rows * (double)(c.strips * phase_count(&c, p)) * (double)c.in_columns *
-         (double)c.vectors;
+  return (double)rows * (double)(c.strips * c.phases) * (double)c.in_columns * (double)c.vectors;
 }
 
 double EVR_NAME(evr_depthwise_nhwc_columns)(const evr_conv2d_problem *p, bool *known) {
-  cut c;
-  choose_kind(&c, p);
+  const cut c = make_cut(p);
   *known = c.kind->kernel != 0;
-  return (double)(phase_count(&c, p) * covered(width_of(&c, p)));
+  return (double)c.phases * (double)tile_start(&c, c.tiles.all);
 }
 
 /* Where a vector of channels starts. The last one is moved back to end with the last channel: it
@@ -532,7 +532,7 @@ static void run_task(void *argument, int64_t task, int slot) {
   const int64_t block = evr_take_number(&task, c->blocks);
   const int64_t strip = evr_take_number(&task, c->strips);
   const int64_t chunk = evr_take_number(&task, c->chunks);
-  const int64_t phase = evr_take_number(&task, phase_count(c, p));
+  const int64_t phase = evr_take_number(&task, c->phases);
   const int64_t first_vector = block * c->units / c->blocks * c->unit;
   const int64_t end_vector = evr_min((block + 1) * c->units / c->blocks * c->unit, c->vectors);
   const int64_t vectors = end_vector - first_vector;
@@ -565,7 +565,7 @@ static void run_task(void *argument, int64_t task, int slot) {
       .kernel_height = d->kernel_height,
       .kernel_width = d->kernel_width,
       .stride = d->stride_width,
-      .dilation = d->dilation_width,
+      .dilation = d->dilation_width / c->phases,
       .weights = packed + first_vector * EVR_LANES * p->depth,
       .vectors = vectors,
       .last_channel = vector_start(p, first_vector + vectors - 1) - first_channel,
@@ -608,6 +608,6 @@ void EVR_NAME(evr_depthwise_nhwc_forward)(const evr_conv2d_problem *p,
   j.p = p;
   j.call = call;
   read_cut(p, &j.c);
-  const int64_t tasks = j.c.chunks * j.c.strips * j.c.blocks * phase_count(&j.c, p);
+  const int64_t tasks = j.c.chunks * j.c.strips * j.c.blocks * j.c.phases;
   evr_parallel_for(&p->common.parallel, p->desc.batch * tasks, run_task, &j);
 }

@@ -30,13 +30,13 @@
 #define LEAST_DEPTH 8
 
 /* Cycles for a tile to start and end, to look for the segments of a tap, and to copy a step. */
-#define TILE_START EVR_BY_WIDTH(24.0, 20.0)
-#define TAP_START EVR_BY_WIDTH(0.13, 0.098)
-#define SEGMENT_FIND EVR_BY_WIDTH(1.8, 2.0)
-#define SEGMENT_COPY 0.66
+#define TILE_START EVR_BY_WIDTH(23.0, 18.0)
+#define TAP_START EVR_BY_WIDTH(4.5, 4.7)
+#define SEGMENT_FIND EVR_BY_WIDTH(2.6, 2.8)
+#define SEGMENT_COPY EVR_BY_WIDTH(1.2, 1.1)
 
 /* Times as long where the pixels of a segment lie apart. */
-#define APART EVR_BY_WIDTH(1.3, 1.4)
+#define APART EVR_BY_WIDTH(1.1, 1.3)
 
 /* So few pixels left over by whole vectors are done one by one, with output channels in the
  * lanes. */
@@ -315,17 +315,17 @@ double EVR_NAME(evr_conv2d_direct_nchw_cost)(const evr_conv2d_problem *p) {
   const double finding = taps * (TAP_START + SEGMENT_FIND * segments);
   const double copying =
       (d->stride_width > 1 ? APART : 1.0) * depth *
-      (SEGMENT_COPY * gathers * segments + EVR_BY_WIDTH(0.67, 0.96) * (double)b.vectors);
+      (SEGMENT_COPY * gathers * segments + EVR_BY_WIDTH(0.44, 0.78) * (double)b.vectors);
 
   double steps = b.full_panels == 0
                      ? 0.0
                      : evr_tiled_time(p->group_out, b.vectors, EVR_GEMM_ROWS, EVR_GEMM_VECTORS);
   /* Vectors of which only EVR_GEMM_ROWS lanes count, wide ones being the slower for it. */
   if (odd > 0)
-    steps += odd_pixels * EVR_BY_WIDTH(1.2, 1.3) *
+    steps += odd_pixels * EVR_BY_WIDTH(1.6, 1.7) *
              evr_tiled_time(1, evr_ceil_div(p->group_out, EVR_GEMM_ROWS), 1, 4);
   const double tiles = TILE_START * blocks * ((double)b.full_panels * row_tiles + column_tiles);
-  return EVR_BY_WIDTH(27.0, 24.0) +
+  return EVR_BY_WIDTH(21.0, 22.0) +
          (double)(d->batch * d->groups) *
-             (EVR_BY_WIDTH(25.0, 18.0) + finding + copying + tiles + depth * steps);
+             (EVR_BY_WIDTH(21.0, 13.0) + finding + copying + tiles + depth * steps);
 }

@@ -4,11 +4,11 @@
  * Output channels would leave many lanes empty, or of NCHW lie far apart, so lanes run over the
  * pixels of an output row. A task walks down a strip of columns: each row of the image that its
  * windows read is copied once, into a ring of rows [channel][column], where pixels lie side by
- * side; NHWC is transposed. More outputs than a tile has are done in blocks, whose sums NHWC
- * gathers [output][column] for a row of the strip, to transpose them all at once. With a
- * stride, every stride-th column does (a phase): [channel][phase][column]. Padding is copied as
- * well, so every tap takes part, in canonical order. Planes of NCHW are read in place where windows
- * are a pixel wide and rows are whole vectors.
+ * side; NHWC is transposed, or gathered where it has few channels. More outputs than a tile has are
+ * done in blocks, whose sums NHWC gathers [output][column] for a row of the strip, to transpose
+ * them all at once. With a stride, every stride-th column does (a phase):
+ * [channel][phase][column]. Padding is copied as well, so every tap takes part, in canonical order.
+ * Planes of NCHW are read in place where windows are a pixel wide and rows are whole vectors.
  *
  * The phases of a strided gradient go through one ring together: its rows reach as far as the
  * windows of all of them, and each phase has an offset of its own. So rows are transposed once,
@@ -316,7 +316,8 @@ static evr_few_strip make_strip(const job *j, int part, int64_t group, int64_t i
       .blocks = block_count(p),
   };
   for (int64_t block = 0; block <= s.blocks; block++) s.begin[block] = block_begin(p, block);
-  s.tiles = evr_ceil_div(evr_ceil_div(s.pixels, EVR_LANES), tile_vectors(p));
+  /* Of united convolutions, some have nothing of the last strip. */
+  s.tiles = evr_ceil_div(evr_ceil_div(evr_max(s.pixels, 0), EVR_LANES), tile_vectors(p));
   return s;
 }
 
@@ -435,7 +436,8 @@ static double step_time(const evr_conv2d_problem *p, const blocking *b, int64_t 
   if (double_pumped)
     return fmax(sums, ((double)outputs + (outputs == 1 ? 1.3 : 0.15)) * (double)vectors / 3.55);
   const double loads = (outputs == 1 ? 0.95 : 1.0) * (double)vectors / 3.55;
-  const bool far = b->slot_bytes / (size_t)b->ring > IN_L1;
+  const size_t ring_bytes = b->slot_bytes - b->sums_bytes - b->zero_bytes;
+  const bool far = ring_bytes / (size_t)b->ring > IN_L1;
   return fmax(sums, loads) + (far ? 0.06 * (double)vectors : 0.0);
 }
 

@@ -173,6 +173,7 @@ EVR_INLINE void evr_few_tile_run(const evr_few_strip *s, const evr_few_stretch *
     row += d->dilation_height;
     if (row >= ring) row -= ring;
   }
+  /* More outputs always go by planes; saying so here leaves out the code below for them. */
   if (t->planes || outputs > EVR_FEW_TRANSPOSED) {
     evr_few_store_planes(t, outputs, vectors, sum);
     return;

@@ -11,6 +11,9 @@
 #include "core/checked.h"
 #include "simd/simd.h"
 
+/* For an estimate no more taps of a window's row or column are looked at. */
+#define SEGMENT_TAPS 16
+
 /* Pixels side by side in the output that are stride_width apart in one input row. */
 typedef struct evr_segment {
   int64_t from; /* place of the first in the plane; negative: zeros */
@@ -55,10 +58,35 @@ static inline int64_t evr_find_segments(const evr_conv2d_problem *p, int64_t kh,
   return n;
 }
 
-/* About how many segments a tap has for so many pixels. */
+/* Of so many places, step apart from `first` on, how many are among the first `size`. */
+static inline int64_t evr_count_inside(int64_t first, int64_t step, int64_t count, int64_t size) {
+  const int64_t before = first < 0 ? evr_min(evr_ceil_div(-first, step), count) : 0;
+  const int64_t within = first < size ? evr_min(evr_ceil_div(size - first, step), count) : 0;
+  return evr_max(within - before, 0);
+}
+
+/* About how many segments a tap has for so many pixels: in each row that is in the image one that
+ * is, and one of zeros where it is so in part. Rows of zeros are in one piece with their
+ * neighbours. */
 static inline double evr_segment_count(const evr_conv2d_problem *p, double pixels) {
-  const bool padded = p->desc.pad_left > 0 || p->desc.pad_right > 0;
-  return (pixels / (double)p->sizes.conv_width + 1.0) * (padded ? 2.0 : 1.0);
+  const evr_conv2d_desc *d = &p->desc;
+  const int64_t width = p->sizes.conv_width, height = p->sizes.conv_height;
+  const int64_t columns = evr_min(d->kernel_width, SEGMENT_TAPS);
+  const int64_t rows = evr_min(d->kernel_height, SEGMENT_TAPS);
+  double segments = 0.0, real_rows = 0.0;
+  for (int64_t i = 0; i < columns; i++) {
+    const int64_t kw = i * d->kernel_width / columns;
+    const int64_t inside =
+        evr_count_inside(kw * d->dilation_width - d->pad_left, d->stride_width, width, d->in_width);
+    segments += inside == 0 ? 0.0 : inside == width ? 1.0 : 2.0;
+  }
+  for (int64_t i = 0; i < rows; i++) {
+    const int64_t kh = i * d->kernel_height / rows;
+    real_rows += (double)evr_count_inside(kh * d->dilation_height + evr_window_top(p, 0),
+                                          d->stride_height, height, d->in_height);
+  }
+  return 1.0 + pixels / (double)width * (segments / (double)columns) *
+                   (real_rows / (double)rows / (double)height);
 }
 
 EVR_INLINE void evr_copy_floats(float *to, const float *from, int64_t count) {

@@ -260,18 +260,18 @@ static double cost(const void *problem) {
   const double images = (double)d->batch * (double)d->groups;
   if (nchw) {
     /* For each segment of a step, pixels of which may lie apart. */
-    const double apart = d->stride_width == 1 ? EVR_BY_WIDTH(0.49, 0.52) : EVR_BY_WIDTH(0.73, 0.94);
+    const double apart = d->stride_width == 1 ? EVR_BY_WIDTH(1.0, 1.1) : EVR_BY_WIDTH(0.93, 1.2);
     const double bands = (double)b.bands, segments = evr_segment_count(p, (double)b.band);
     const double matrix = b.copies
-                              ? bands * segments * (EVR_BY_WIDTH(1.3, 1.5) * taps + apart * depth) +
-                                    EVR_BY_WIDTH(0.70, 1.00) * depth * (double)vectors
+                              ? bands * segments * (EVR_BY_WIDTH(2.0, 2.5) * taps + apart * depth) +
+                                    EVR_BY_WIDTH(0.61, 0.79) * depth * (double)vectors
                               : 0.0;
-    const double packing = EVR_BY_WIDTH(0.95, 0.99) * depth * (double)vectors;
+    const double packing = EVR_BY_WIDTH(0.94, 0.98) * depth * (double)vectors;
     /* The rows of a tile are as far apart as planes: beyond a page each has a page of its own. */
     const double tile =
-        b.copies && pixels > 1024 ? EVR_BY_WIDTH(8.1, 16.0) : EVR_BY_WIDTH(8.2, 12.0);
-    return EVR_BY_WIDTH(6.9, 12.0) +
-           images * (EVR_BY_WIDTH(27.0, 15.0) + matrix + packing + tile * tiles + steps);
+        b.copies && pixels > 1024 ? EVR_BY_WIDTH(6.2, 10.0) : EVR_BY_WIDTH(7.9, 11.0);
+    return EVR_BY_WIDTH(5.2, 10.0) +
+           images * (EVR_BY_WIDTH(33.0, 18.0) + matrix + packing + tile * tiles + steps);
   }
   const bool rows_in_one_piece =
       d->groups == 1 && d->dilation_width == 1 && d->pad_left == 0 && d->pad_right == 0;

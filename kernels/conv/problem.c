@@ -121,7 +121,8 @@ void evr_conv2d_share_scratch(evr_conv2d_problem *p, const evr_conv2d_sizes *s, 
   const int64_t stack = EVR_CONV2D_STACK_BYTES;
   const int64_t tensors =
       (s->x_count + s->y_count + s->weights_count) * (int64_t)sizeof(float) - 2 * 64;
-  const int64_t left = evr_max(evr_max(tensors, stack) - taken, stack / 4);
+  p->tensors = evr_max(tensors, stack);
+  const int64_t left = evr_max(p->tensors - taken, stack / 4);
   p->scratch = left / 64 * 64;
   p->scratch_share = left / threads / 64 * 64;
   p->scratch_threads = threads;

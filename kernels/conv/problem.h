@@ -46,6 +46,7 @@ typedef struct evr_conv2d_problem {
   /* Bytes of scratch that there may be, and that each of so many threads should do with; the same
    * for all bands. */
   int64_t scratch, scratch_share, scratch_threads;
+  int64_t tensors; /* bytes of the call's, at least what is on the stack: whatever the threads */
   int64_t first_row;
   int64_t y_plane, residual_plane; /* NCHW: floats from one plane to the next */
   /* Of the weights that are packed: as desc.filter_layout has them, unless they are a part of other

@@ -162,15 +162,15 @@ static void depthwise(grid *g) {
 /* Taps that lie apart, on columns that may be taken by phases: more, as many and fewer columns than
  * the dilation, and phases that differ by a column. */
 static void dilated_depthwise(grid *g) {
-  static const int64_t channels[] = {1, 8, 16, 17, 35, 64}, kernels[] = {3, 5, 2, 7, 1};
+  static const int64_t channels[] = {1, 8, 16, 17, 35, 64, 256, 512}, kernels[] = {3, 5, 2, 7, 1};
   static const int64_t dilations[] = {2, 3, 5, 12}, widths[] = {9, 15, 29, 30, 33, 4, 12};
-  for (int i = 0; i < 3 * COUNT(channels) * COUNT(widths); i++) {
+  for (int i = 0; i < 21 * COUNT(channels); i++) {
     const int64_t kernel = kernels[i % COUNT(kernels)],
                   dilation = dilations[i / 2 % COUNT(dilations)];
     const int64_t reach = (kernel - 1) * dilation, multiplier = i % 4 == 3 ? 2 : 1;
     const int64_t inputs = channels[i % COUNT(channels)];
-    conv2d_case c = plain_case(inputs, 3 + i % 3, widths[i / COUNT(channels) % COUNT(widths)],
-                               inputs * multiplier, kernel);
+    conv2d_case c =
+        plain_case(inputs, 3 + i % 3, widths[i / 3 % COUNT(widths)], inputs * multiplier, kernel);
     c.desc.batch = 1 + i / 5 % 2;
     c.desc.groups = inputs;
     c.desc.stride_height = 1 + i / 7 % 2;
@@ -180,10 +180,10 @@ static void dilated_depthwise(grid *g) {
     c.desc.pad_mode = i % 9 == 8 ? EVR_PAD_REPLICATE : EVR_PAD_ZERO;
     set_pads(&c.desc, kernel, kernel - 1, reach / 2 + i % 2, reach / 2 + i / 2 % 3);
     c.bias = i % 3 > 0;
-    c.residual = i % 5 == 4;
-    c.desc.activation.kind = i % 4 == 1 ? EVR_RELU6 : i % 8 == 6 ? EVR_SILU : EVR_IDENTITY;
+    c.residual = i / 3 % 3 == 2;
+    c.desc.activation.kind = i / 2 % 4 == 1 ? EVR_RELU6 : i / 2 % 4 == 2 ? EVR_SILU : EVR_IDENTITY;
     c.desc.filter_layout = i % 2 ? EVR_OIHW : EVR_HWIO;
-    c.desc.layout = i % 6 == 5 ? EVR_NCHW : EVR_NHWC;
+    c.desc.layout = i % 7 == 6 ? EVR_NCHW : EVR_NHWC;
     visit_case(g, c);
   }
 }
