@@ -15,11 +15,16 @@
 #include "conv/backward_weights_taps.h"
 
 #define EVR_LINES_STRIDE 2
-/* The tile, T x V. */
+/* The tile, T x V; and a task with so few vectors takes all of them at once. With one more of each
+ * gcc runs out of NEON's registers. */
 #define EVR_LINES_COLUMNS 7
+#if EVR_LANES == 16
 #define EVR_LINES_VECTORS 3
-/* A task with so many vectors, or fewer, takes all of them at once. */
 #define EVR_LINES_FEW 4
+#else
+#define EVR_LINES_VECTORS 2
+#define EVR_LINES_FEW 3
+#endif
 /* Rows of windows that have a row of the image, at most. */
 #define EVR_LINES_USES 2
 
@@ -161,10 +166,10 @@ EVR_INLINE void evr_lines_columns(const evr_taps_line *line, const int U, const 
                                   int64_t first) {
   for (int64_t v = 0, count; v < line->vectors; v += count) {
     count = evr_taps_share(line->vectors - v, EVR_LINES_VECTORS);
-    if (count == 3)
-      evr_lines_tile(line, U, T, 3, first, v);
-    else if (count == 2)
-      evr_lines_tile(line, U, T, 2, first, v);
+    if (count == EVR_LINES_VECTORS)
+      evr_lines_tile(line, U, T, EVR_LINES_VECTORS, first, v);
+    else if (count == EVR_LINES_VECTORS - 1)
+      evr_lines_tile(line, U, T, EVR_LINES_VECTORS - 1, first, v);
     else
       evr_lines_tile(line, U, T, 1, first, v);
   }
@@ -172,9 +177,11 @@ EVR_INLINE void evr_lines_columns(const evr_taps_line *line, const int U, const 
 
 EVR_INLINE void evr_lines_run(const evr_taps_line *line, const int U) {
   const int T = EVR_LINES_COLUMNS;
-  _Static_assert(EVR_LINES_FEW == 4, "those below");
+  _Static_assert(EVR_LINES_FEW == 3 || EVR_LINES_FEW == 4, "those below");
   switch (line->vectors) {
+#if EVR_LINES_FEW == 4
     case 4: evr_lines_pixels(line, U, 4); return;
+#endif
     case 3: evr_lines_pixels(line, U, 3); return;
     case 2: evr_lines_pixels(line, U, 2); return;
     case 1: evr_lines_pixels(line, U, 1); return;

@@ -109,8 +109,8 @@ static void copy_stretch(const float *row, int64_t column, int64_t width, int64_
   }
 }
 
-/* A row of one plane: columns first, first + step, ... of the padded image, of which there are
- * `count`, where it is so wide. */
+/* A row of one plane, or of one channel of NHWC, whose pixels are `distance` floats apart: columns
+ * first, first + step, ... of the padded image, of which there are `count`, where it is so wide. */
 static void copy_columns(const evr_few_strip *s, const float *row, int64_t first, int64_t step,
                          int64_t count, int64_t distance, float *to) {
   const int64_t in_width = s->in_width, start = first - s->p->desc.pad_left;
