@@ -15,10 +15,13 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_nchw_slot_bytes)(const evr_conv2d_problem *p);
 size_t EVR_NAME(evr_depthwise_blocks_slot_bytes)(const evr_conv2d_problem *p);
 
-/* For estimates: vectors that NHWC copies of an image; the columns of its tiles, and whether these
- * know the window. */
-double EVR_NAME(evr_depthwise_nhwc_copied)(const evr_conv2d_problem *p);
-double EVR_NAME(evr_depthwise_nhwc_columns)(const evr_conv2d_problem *p, bool *known);
+/* For estimates of NHWC: vectors that are copied of an image, columns of its tiles, and whether
+ * these know the window. */
+typedef struct evr_depthwise_extent {
+  double copied, columns;
+  bool known;
+} evr_depthwise_extent;
+evr_depthwise_extent EVR_NAME(evr_depthwise_nhwc_extent)(const evr_conv2d_problem *p);
 
 /* As in evr_kernel, for a problem that this way serves. */
 void EVR_NAME(evr_depthwise_nhwc_prepare)(void *problem);

@@ -123,12 +123,12 @@ static double cost(const void *problem) {
   const double widths = (double)evr_ceil_div(p->sizes.conv_width, EVR_LANES);
   switch (way_of(p)) {
     case WAY_NHWC: {
+      const evr_depthwise_extent extent = EVR_NAME(evr_depthwise_nhwc_extent)(p);
       const double strips = (double)evr_ceil_div(p->sizes.conv_width, 8);
-      const double copying = EVR_BY_WIDTH(0.44, 0.63) * EVR_NAME(evr_depthwise_nhwc_copied)(p);
+      const double copying = EVR_BY_WIDTH(0.44, 0.63) * extent.copied;
       /* With 16 registers the weights of a wide window do not stay in them. */
-      bool known;
-      const double covered = height * EVR_NAME(evr_depthwise_nhwc_columns)(p, &known);
-      const double slower = !known                              ? EVR_BY_WIDTH(1.9, 2.6)
+      const double covered = height * extent.columns;
+      const double slower = !extent.known                       ? EVR_BY_WIDTH(1.9, 2.6)
                             : taps > 25.0 && EVR_REGISTERS < 32 ? 1.5
                                                                 : EVR_BY_WIDTH(1.1, 1.7);
       const double a_row = copying > 0.0 ? 11.0 : 3.5;

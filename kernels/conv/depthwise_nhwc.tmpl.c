@@ -239,19 +239,16 @@ size_t EVR_NAME(evr_depthwise_nhwc_slot_bytes)(const evr_conv2d_problem *p) {
   return cut_bytes(&c);
 }
 
-double EVR_NAME(evr_depthwise_nhwc_copied)(const evr_conv2d_problem *p) {
+evr_depthwise_extent EVR_NAME(evr_depthwise_nhwc_extent)(const evr_conv2d_problem *p) {
   const evr_conv2d_desc *d = &p->desc;
   const cut c = make_cut(p);
-  if (!c.copied) return 0.0;
   const int64_t window = (d->kernel_height - 1) * d->dilation_height + 1;
   const int64_t rows = p->sizes.conv_height * evr_min(window, d->stride_height);
-  return (double)rows * (double)(c.strips * c.phases) * (double)c.in_columns * (double)c.vectors;
-}
-
-double EVR_NAME(evr_depthwise_nhwc_columns)(const evr_conv2d_problem *p, bool *known) {
-  const cut c = make_cut(p);
-  *known = c.kind->kernel != 0;
-  return (double)c.phases * (double)tile_start(&c, c.tiles.all);
+  const double copied =
+      (double)rows * (double)(c.strips * c.phases) * (double)c.in_columns * (double)c.vectors;
+  return (evr_depthwise_extent){.copied = c.copied ? copied : 0.0,
+                                .columns = (double)c.phases * (double)tile_start(&c, c.tiles.all),
+                                .known = c.kind->kernel != 0};
 }
 
 /* Where a vector of channels starts. The last one is moved back to end with the last channel: it

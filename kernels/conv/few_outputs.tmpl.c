@@ -206,14 +206,17 @@ static size_t packed_size(const void *problem) {
 static void pack(const void *problem, const float *weights, void *packed) {
   const evr_conv2d_problem *p = problem;
   const evr_conv2d_desc *d = &p->desc;
+  const int64_t blocks = block_count(p);
   float *to = packed;
   for (int64_t group = 0; group < d->groups; group++)
-    for (int64_t block = 0; block < block_count(p); block++)
+    for (int64_t block = 0; block < blocks; block++) {
+      const int64_t begin = block_begin(p, block), end = block_begin(p, block + 1);
       for (int64_t kh = 0; kh < d->kernel_height; kh++)
         for (int64_t kw = 0; kw < d->kernel_width; kw++)
           for (int64_t ic = 0; ic < p->group_in; ic++)
-            for (int64_t oc = block_begin(p, block); oc < block_begin(p, block + 1); oc++)
+            for (int64_t oc = begin; oc < end; oc++)
               *to++ = *evr_weight_at(p, weights, kh, kw, ic, group, oc);
+    }
 }
 
 /* ---- one strip ---- */
@@ -476,9 +479,9 @@ static double time_of(const evr_conv2d_problem *p, const blocking *b, double cop
   const int64_t columns = b->strips * b->tiles; /* of tiles */
   const int64_t narrow = vectors / columns, wider = vectors - narrow * columns;
   const bool planes = d->layout == EVR_NCHW;
-  const double rows_of_tiles = (double)b->height * (double)(columns * block_count(p));
-  const double taps = (double)(d->kernel_height * d->kernel_width);
   const int64_t blocks = block_count(p), few = p->group_out / blocks;
+  const double rows_of_tiles = (double)b->height * (double)(columns * blocks);
+  const double taps = (double)(d->kernel_height * d->kernel_width);
   const int64_t more = p->group_out - few * blocks; /* blocks with one output more */
   double step = 0.0;
   for (int i = 0; i < 2; i++) {
